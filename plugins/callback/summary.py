@@ -1,0 +1,63 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last lines on the screen: what became of each release, and why."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = r"""
+name: summary
+type: aggregate
+short_description: Print the outcome of each release as the last lines on the screen
+version_added: 0.1.0
+description:
+  - Prints, after the recap, one line for each host that ran a release, taken from the statistic C(release_outcome) which the
+    role P(runbook.release.report#role) sets.
+  - Prints the message of the failure for hosts that stopped before a release began.
+requirements:
+  - Enable it with C(callbacks_enabled = runbook.release.summary) in C(ansible.cfg) or E(ANSIBLE_CALLBACKS_ENABLED).
+author:
+  - runbook.release contributors (@runbook-release)
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Remembers each host's last failure; prints outcomes when the play book ends."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "runbook.release.summary"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failures: dict[str, str] = {}
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._remember(result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._remember(result)
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        outcomes = {
+            host: custom["release_outcome"] for host, custom in stats.custom.items() if "release_outcome" in custom
+        }
+        for host in sorted({*outcomes, *stats.failures, *stats.dark}):
+            self._print(host, outcomes.get(host))
+
+    def _remember(self, result: t.Any) -> None:
+        items = result._result.get("results") or [result._result]
+        messages = [str(item["msg"]) for item in items if item.get("failed") and item.get("msg")]
+        if messages:
+            self._failures[result._host.get_name()] = " ".join(messages)
+
+    def _print(self, host: str, outcome: dict[str, t.Any] | None) -> None:
+        if outcome is None:
+            self._display.display(f"{host}: {self._failures.get(host, 'failed')}", color="red")
+            return
+        color = "green" if outcome["verdict"] in ("released", "unchanged") else "red"
+        self._display.display(f"{host}: {outcome['sentence']}", color=color)

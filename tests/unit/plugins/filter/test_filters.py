@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.runbook.release.plugins.filter.durations import durations
+from ansible_collections.runbook.release.plugins.filter.misspelt import misspelt
+
+
+def test_a_declared_name_is_silent():
+    assert misspelt(["release_version"], ["release_version", "release_system"]) == []
+
+
+def test_a_misspelt_name_gets_the_nearest_declared_one():
+    assert misspelt(["release_verison"], ["release_version"]) == [
+        "Unknown variable release_verison: did you mean release_version?"
+    ]
+
+
+def test_a_name_near_nothing_says_what_to_do():
+    (sentence,) = misspelt(["release_zzzzzzzz"], ["release_version"])
+    assert "remove or rename" in sentence
+
+
+@pytest.mark.parametrize(
+    ("began", "end", "expected"),
+    [
+        ({}, 5.0, {}),
+        ({"plan": 1.0}, 3.5, {"plan": 2.5}),
+        ({"shift": 4.0, "deploy": 1.0}, 9.0, {"deploy": 3.0, "shift": 5.0}),
+    ],
+)
+def test_each_stage_lasts_until_the_next(began, end, expected):
+    assert durations(began, end) == expected
