@@ -1,0 +1,87 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command in a container, through the WebSocket of the ``kubernetes`` library and without its models."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from urllib.parse import urlencode
+
+from ..errors import NotReady
+from .connection import Connection
+from .faults import Asked, fault_of, unreachable
+from .kinds import POD
+
+ERROR_CHANNEL = 3
+
+
+def run_in_pod(
+    connection: Connection, pod: str, namespace: str, container: str, argv: t.Sequence[str], timeout: float
+) -> tuple[int, str]:
+    """Exit code and output (both streams) of ``argv``."""
+    asked = Asked("create", POD, namespace, pod, "exec")
+    stream = _open(connection, asked, container, argv)
+    output: list[str] = []
+    deadline = time.monotonic() + timeout
+    try:
+        while stream.is_open():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise NotReady(
+                    f"{argv[0]} did not end within {timeout:g} s",
+                    where=f"pod {namespace}/{pod}, container {container}",
+                    remedy="look at what it waits for, or allow it more time",
+                    output="".join(output)[-4000:],
+                )
+            stream.update(timeout=remaining)
+            output.append(stream.read_all())
+        output.append(stream.read_all())
+        return _exit_code(asked, stream.read_channel(ERROR_CHANNEL)), "".join(output)
+    finally:
+        stream.close()
+
+
+def _open(connection: Connection, asked: Asked, container: str, argv: t.Sequence[str]) -> t.Any:
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.stream.ws_client import websocket_call
+
+    query = [("stdout", "true"), ("stderr", "true"), *(("command", arg) for arg in argv)]
+    if container:
+        query.append(("container", container))
+    url = f"{connection.host}{POD.path(asked.namespace, asked.name, 'exec')}?{urlencode(query)}"
+    try:
+        return websocket_call(
+            connection.configuration, "GET", url, headers=connection.credential(), _preload_content=False
+        )
+    except ApiException as error:
+        raise _refusal(connection, asked, error) from error
+
+
+def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
+    """The library folds the HTTP answer to a failed upgrade into one text: ``Handshake status 403 Forbidden -+-+- …``."""
+    import re
+
+    said = str(error.reason or "")
+    match = re.search(r"Handshake status (\d{3})", said)
+    if match is None:
+        return unreachable(asked, connection.host, error)
+    body = re.search(r"b'(\{.*\})", said, re.DOTALL)
+    try:
+        payload = json.loads(body.group(1).encode().decode("unicode_escape")) if body else None
+    except ValueError:
+        payload = None
+    return fault_of(asked, int(match.group(1)), payload, said)
+
+
+def _exit_code(asked: Asked, status: str) -> int:
+    """What the API server writes last: success, an exit code, or why the command could not be started."""
+    outcome = json.loads(status) if status else {}
+    if outcome.get("status") == "Success":
+        return 0
+    for cause in (outcome.get("details") or {}).get("causes") or []:
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise fault_of(asked, int(outcome.get("code") or 500), outcome, "the connection ended before the command did")

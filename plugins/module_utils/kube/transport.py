@@ -1,0 +1,176 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP request to the API server: timeouts, retries where they are safe, typed errors."""
+
+from __future__ import annotations
+
+import enum
+import json
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from .backoff import Backoff, Pacing
+from .faults import Asked, fault_of, is_permanent, unreachable
+
+if t.TYPE_CHECKING:
+    from .connection import Connection
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+PATIENCE = 30.0
+FIRST_PATIENCE = 5.0
+ATTEMPTS_AT_500 = 3
+JSON = "application/json"
+
+
+class Retry(enum.Enum):
+    """What may be sent again after it is unknown whether the first attempt took effect."""
+
+    SAFE = "reads, absolute writes and guarded patches: doing it twice is doing it once"
+    UNSENT = "only what certainly did not take effect: refused connections and 429"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; ``asked`` is how errors speak of it."""
+
+    asked: Asked
+    method: str
+    path: str
+    query: t.Mapping[str, str | int | t.Sequence[str]] | None = None
+    body: t.Any = None
+    content_type: str = JSON
+    accept: str = JSON
+    headers: t.Mapping[str, str] | None = None
+    retry: Retry = Retry.SAFE
+    read_timeout: float = READ_TIMEOUT
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer; ``uncertain`` says that an earlier attempt of the same request may have taken effect."""
+
+    status: int
+    headers: t.Mapping[str, str]
+    body: bytes
+    uncertain: bool = False
+
+    def json(self) -> t.Any:
+        return json.loads(self.body)
+
+    def status_object(self) -> dict[str, t.Any] | None:
+        """The ``Status`` the API server explains itself with, unless the body is something else."""
+        if not self.body.lstrip().startswith(b"{"):
+            return None
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) and found.get("kind") == "Status" else None
+
+
+class Transport:
+    """Sends requests over one connection pool; safe to use from many threads."""
+
+    def __init__(self, connection: Connection, pacing: Pacing | None = None, patience: float = PATIENCE) -> None:
+        self.connection = connection
+        self._pacing = pacing or Pacing()
+        self._patience = patience
+        self._answered = False
+
+    def send(self, request: Request) -> Answer:
+        """The answer, when it is a good one; else a typed error."""
+        answer = self.answer(request)
+        if answer.status >= 400:
+            error = fault_of(request.asked, answer.status, answer.status_object(), _text(answer.body))
+            error.uncertain = answer.uncertain
+            raise error
+        return answer
+
+    def answer(self, request: Request) -> Answer:
+        """The answer, whatever its status, after the retries ``request`` allows."""
+        import urllib3
+
+        backoff, uncertain = Backoff(self._pacing), False
+        while True:
+            try:
+                response = self._exchange(request, preload=True)
+            except urllib3.exceptions.HTTPError as error:
+                sent = not isinstance(
+                    error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+                )
+                may_retry = not is_permanent(error) and (request.retry is Retry.SAFE or not sent)
+                uncertain = uncertain or sent
+                if may_retry and backoff.wait(self._patience_now()):
+                    continue
+                raise unreachable(request.asked, self.connection.host, error) from error
+            self._answered = True
+            answer = Answer(response.status, response.headers, response.data, uncertain)
+            retry_after = _retry_after(answer.headers)
+            if _again(request, answer, backoff.attempts) and backoff.wait(self._patience, retry_after):
+                uncertain = uncertain or answer.status != 429
+                continue
+            return answer
+
+    def stream(self, request: Request) -> t.Any:
+        """An open response whose body arrives over time (watch); not retried, the caller knows where to go on."""
+        import urllib3
+
+        try:
+            response = self._exchange(request, preload=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise unreachable(request.asked, self.connection.host, error) from error
+        self._answered = True
+        if response.status >= 400:
+            answer = Answer(response.status, response.headers, response.read())
+            raise fault_of(request.asked, answer.status, answer.status_object(), _text(answer.body))
+        return response
+
+    def _patience_now(self) -> float:
+        """A cluster that has answered before is waited for; an address that never has may just be wrong."""
+        return self._patience if self._answered else min(FIRST_PATIENCE, self._patience)
+
+    def _exchange(self, request: Request, preload: bool) -> t.Any:
+        import urllib3
+
+        headers = {"accept": request.accept, "user-agent": "runbook.release", **self.connection.credential()}
+        headers.update(request.headers or {})
+        body = None
+        if request.body is not None:
+            body = json.dumps(request.body, separators=(",", ":")).encode()
+            headers["content-type"] = request.content_type
+        url = self.connection.host + request.path
+        if request.query:
+            url += "?" + urlencode(request.query, doseq=True)
+        return self.connection.pool.request(
+            request.method,
+            url,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=request.read_timeout),
+            preload_content=preload,
+            redirect=False,
+            retries=False,
+        )
+
+
+def _again(request: Request, answer: Answer, attempts: int) -> bool:
+    """Whether this answer is worth another attempt."""
+    if answer.status == 429:
+        return True
+    if request.retry is not Retry.SAFE:
+        return False
+    return answer.status in (502, 503, 504) or (answer.status == 500 and attempts < ATTEMPTS_AT_500)
+
+
+def _retry_after(headers: t.Mapping[str, str]) -> float:
+    try:
+        return max(0.0, float(headers.get("Retry-After") or 0))
+    except ValueError:
+        return 0.0
+
+
+def _text(body: bytes) -> str:
+    return body[:2000].decode("utf-8", "replace")
