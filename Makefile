@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The front door: `make` lists what there is. Needs Python >= 3.11, Go, git, make and apt.
+
+PYTHON ?= python3
+BIN := build/venv/bin
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint sanity unit molecule bench cluster cluster-down venv venv-tests lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Watch real releases: one succeeds, one rolls itself back, one never gets traffic
+	@$(MAKE) -j2 venv cluster
+	@settings=$$($(PYTHON) tests/cluster env) && env $$settings $(BIN)/ansible-playbook playbooks/demo.yml -i inventories/local
+
+test: venv-tests ## Everything below, as CI runs it
+	@$(BIN)/python tests/run.py
+
+lint: venv-tests ## Formatter, linters, types and documentation
+	@$(BIN)/python tests/run.py format ruff mypy yamllint ansible-lint docs changelog
+
+sanity: venv-tests ## ansible-test sanity, with no ignore file
+	@$(BIN)/python tests/run.py sanity
+
+unit: venv-tests ## Unit tests, plainly and through ansible-test
+	@$(BIN)/python tests/run.py pytest units
+
+molecule: venv-tests ## Releases, failures and rollbacks on the real cluster
+	@$(BIN)/python tests/run.py molecule
+
+bench: venv-tests cluster ## Measure switches, rollbacks and releases into build/bench.jsonl
+	@settings=$$($(PYTHON) tests/cluster env) && env $$settings $(BIN)/python tests/bench
+
+cluster: ## Start the test cluster (or use KUBECONFIG, or kind) and print its kubeconfig
+	@$(PYTHON) tests/cluster up
+
+cluster-down: ## Stop the test cluster and leave nothing behind
+	@$(PYTHON) tests/cluster down
+
+venv: ## Install the locked Python packages into build/venv
+	@$(PYTHON) tests/venv.py
+
+venv-tests: ## The same, and what the tests need
+	@$(PYTHON) tests/venv.py --tests
+
+lock: ## Resolve the Python packages anew into constraints.txt
+	@$(PYTHON) tests/venv.py --lock
+
+clean: ## Remove what was built here (the cluster has cluster-down)
+	@rm -rf build .ansible

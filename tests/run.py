@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the checks in order, go on after a failure, and end with the counts.
+
+Usage: build/venv/bin/python tests/run.py [STEP ...]     all steps when none is named; logs go to build/logs
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tree import HOME, ROOT, TREE, make_home, make_tree
+
+LOGS = ROOT / "build" / "logs"
+BIN = Path(sys.executable).parent
+CLUSTER = (sys.executable, str(ROOT / "tests" / "cluster"))
+ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_info.minor}")
+MANIFESTS = ("--exclude", "inventories/", "--exclude", "tests/cluster/manifests/")  # several documents in one file
+CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check: a command, the folder it runs in, and what it needs."""
+
+    name: str
+    command: tuple[str, ...]
+    cwd: Path = ROOT
+    pytest: bool = False
+    cluster: bool = False
+
+
+def static_steps() -> list[Step]:
+    utils = "ansible_collections.runbook.release.plugins.module_utils"
+    references = ("--plugin-docs", "--validate-collection-refs=self", "--disallow-unknown-collection-refs")
+    return [
+        Step("format", ("ruff", "format", "--check", ".")),
+        Step("ruff", ("ruff", "check", ".")),
+        Step("mypy", ("mypy", "--package", utils)),
+        Step("yamllint", ("yamllint", "--strict", "."), TREE),
+        Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE),
+        Step("docs", ("antsibull-docs", "lint-collection-docs", *references, "."), TREE),
+        Step("changelog", ("antsibull-changelog", "lint"), TREE),
+        Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
+        Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
+        Step("pytest", ("pytest", "--quiet", "tests/unit"), pytest=True),
+    ]
+
+
+def cluster_steps() -> list[Step]:
+    scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    return [
+        Step("cases", ("pytest", "--quiet", "tests/cluster_cases"), pytest=True, cluster=True),
+        *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True) for name in scenarios),
+    ]
+
+
+def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
+    """What a step sees: the tools of the venv; then the cluster, or the copied tree and a home folder of its own."""
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "PY_COLORS": "0"}
+    if step.cluster:
+        return {**env, **settings}
+    return {**env, "HOME": str(HOME), "ANSIBLE_COLLECTIONS_PATH": str(TREE.parents[2])}
+
+
+def count_pytest(output: str) -> Counter[str]:
+    """Sum the closing lines of every pytest run in the output."""
+    count: Counter[str] = Counter()
+    for line in filter(CLOSING_LINE.search, output.splitlines()):
+        for number, word in re.findall(r"(\d+) (passed|failed|error)", line):
+            count["passed" if word == "passed" else "failed"] += int(number)
+    return count
+
+
+def run(step: Step, env: dict[str, str]) -> Counter[str]:
+    """Run one step and say how it went; its output is shown only when it failed."""
+    print(f"{step.name:<20} ", end="", flush=True)
+    log, began = LOGS / f"{step.name.replace(':', '-')}.log", time.monotonic()
+    with log.open("w") as stream:
+        code = subprocess.run(
+            step.command, check=False, cwd=step.cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+        ).returncode
+    output = log.read_text(errors="replace")
+    count = count_pytest(output) if step.pytest else Counter(passed=int(code == 0))
+    if not code and not count["passed"]:
+        output += f"\n{step.name} ran no test"
+    if (code or not count["passed"]) and not count["failed"]:
+        count["failed"] = 1
+    detail = f"  {count['passed']} passed" if step.pytest else ""
+    print(f"{'failed' if count['failed'] else 'ok':<7}{time.monotonic() - began:6.1f} s{detail}", flush=True)
+    if count["failed"]:
+        print(f"$ {' '.join(step.command)}\n{output[-8000:]}", flush=True)
+    return count
+
+
+class Cluster:
+    """The cluster, starting beside the static checks."""
+
+    def __init__(self) -> None:
+        self.log = LOGS / "cluster.log"
+        with self.log.open("w") as stream:
+            self.starting = subprocess.Popen([*CLUSTER, "up"], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """Wait until it is up, and return what its clients need in their environment; nothing if it did not start."""
+        if self.starting.wait():
+            print(f"the cluster did not start\n{self.log.read_text(errors='replace')[-8000:]}", flush=True)
+            return {}
+        listed = subprocess.run([*CLUSTER, "env"], check=True, capture_output=True, text=True).stdout
+        return dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+
+
+def chosen(names: list[str]) -> list[Step]:
+    steps = [*static_steps(), *cluster_steps()]
+    if not names:
+        return steps
+    groups = {step.name.split(":")[0] for step in steps}
+    if unknown := sorted(set(names) - groups - {step.name for step in steps}):
+        sys.exit(f"unknown step {', '.join(unknown)}. Do: name some of {', '.join(sorted(groups))}")
+    return [step for step in steps if {step.name, step.name.split(":")[0]} & set(names)]
+
+
+def main(names: list[str]) -> int:
+    steps = chosen(names)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    cluster = Cluster() if any(step.cluster for step in steps) else None
+    make_tree()
+    make_home()
+    total = Counter(passed=0, failed=0)
+    for step in steps:
+        settings = cluster.settings if step.cluster and cluster else {}
+        if step.cluster and not settings:
+            total["failed"] += 1
+            continue
+        total += run(step, environment(step, settings))
+    print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
+    return int(bool(total["failed"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
