@@ -1,5 +1,6 @@
-# SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a witness recorded: the only reader of a witness folder.
 
 One line of `requests.log` is one finished request, in six columns::
@@ -15,16 +16,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from ..errors import Invalid, NotFound
+from ..errors import ReleaseError
 
-SPEC_FILE = "witness.json"
+DESCRIPTION_FILE = "witness.json"
 LOG_FILE = "requests.log"
 SUMMARY_FILE = "summary.json"
 STREAM = "stream"
@@ -32,6 +34,7 @@ NO_VERSION = ""
 
 _COLUMNS = 6
 _EXAMPLES = 5
+_DISORDER_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -91,34 +94,42 @@ class Tally:
         return self.total.failed
 
     @property
+    def lost(self) -> int:
+        """Failed without a version that answered: nobody did, or not completely."""
+        return self.by_version.get(NO_VERSION, Answers()).failed
+
+    @property
     def first_failure(self) -> Request | None:
         return self.first_failures[0] if self.first_failures else None
 
 
 def read(path: str | Path, since: float = 0.0, until: float = math.inf) -> Tally:
     """Tally the requests the witness in `path` sent in the window, epoch seconds, that have ended."""
-    return tally(read_columns(path).window(since * 1000, until * 1000), read_spec(path)["versions"])
+    description = read_description(path)
+    until = min(until, description.get("stopped") or math.inf)
+    columns = read_columns(path, since * 1000).window(since * 1000, until * 1000)
+    return tally(columns, description["spec"]["versions"])
 
 
-def read_spec(path: str | Path) -> dict[str, Any]:
-    """What the witness was told, and who it is."""
-    file = Path(path) / SPEC_FILE
+def read_description(path: str | Path) -> dict[str, Any]:
+    """What the witness was told, which process it is, when it started and stopped."""
+    file = Path(path) / DESCRIPTION_FILE
     try:
-        spec = json.loads(file.read_text(encoding="utf-8"))
+        description = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(description["spec"]["versions"], list):
+            raise ValueError("versions is not a list")
     except FileNotFoundError as exc:
-        raise NotFound(
+        raise ReleaseError(
             "There is no witness", where=str(path), remedy="start one with state=started, or correct the path"
         ) from exc
-    except ValueError as exc:
-        raise Invalid(f"The witness's description is damaged: {exc}", where=str(file)) from exc
-    if not isinstance(spec, dict) or not isinstance(spec.get("versions"), list):
-        raise Invalid("The witness's description names no versions", where=str(file))
-    return spec
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ReleaseError(f"The description of the witness is damaged: {exc!r}", where=str(file)) from exc
+    return dict(description)
 
 
 def answered_ok(outcome: str) -> bool:
     """A redirect is an answer: the witness never follows it."""
-    return len(outcome) == 3 and outcome[0] in "23" and outcome.isdigit()
+    return outcome.isdigit() and outcome[0] in "23"
 
 
 @dataclass(frozen=True)
@@ -158,31 +169,60 @@ class Columns:
     def sequences_of(self, shape: bytes) -> list[int]:
         return [number for number, own in zip(self.sequences, self.shapes, strict=True) if own == shape]
 
+    def complete_before(self, moment_ms: float, shape: str) -> bool:
+        """Whether every request of `shape` sent before `moment_ms` has ended: one sent later shows which those are."""
+        later = self.window(moment_ms, math.inf).sequences_of(shape.encode())
+        if not later:
+            return False
+        earlier = [number for number in self.sequences_of(shape.encode()) if number < min(later)]
+        return not earlier or min(later) - min(earlier) == len(earlier)
 
-def read_columns(path: str | Path) -> Columns:
-    """Every complete line of the log; a line that is being written is not there yet."""
+
+def read_columns(path: str | Path, since_ms: float = 0.0) -> Columns:
+    """Every complete line; with `since_ms` the end of the log that has all requests begun since, and some more."""
     file = Path(path) / LOG_FILE
     try:
-        data = file.read_bytes()
+        with file.open("rb") as log:
+            if since_ms > 0:
+                log.seek(_offset_of(log, since_ms - _DISORDER_MS))
+            data = log.read()
     except FileNotFoundError:
         return Columns()
-    data = data[: data.rfind(b"\n") + 1]
-    words = data.split()
     try:
-        if len(words) != _COLUMNS * data.count(b"\n"):
-            raise ValueError("a line does not have six columns")
-        return Columns(
-            list(map(int, words[0::_COLUMNS])),
-            list(map(int, words[1::_COLUMNS])),
-            words[2::_COLUMNS],
-            list(map(int, words[3::_COLUMNS])),
-            words[4::_COLUMNS],
-            words[5::_COLUMNS],
-        )
+        return _parse(data[: data.rfind(b"\n") + 1])
     except ValueError as exc:
-        raise Invalid(
+        raise ReleaseError(
             f"The log is damaged: {exc}", where=str(file), remedy="stop this witness and start a new one"
         ) from exc
+
+
+def _parse(data: bytes) -> Columns:
+    words = data.split()
+    if len(words) != _COLUMNS * data.count(b"\n"):
+        raise ValueError(f"a line does not have {_COLUMNS} columns")
+    starts, ends, shapes, sequences, outcomes, versions = (words[place::_COLUMNS] for place in range(_COLUMNS))
+    return Columns(list(map(int, starts)), list(map(int, ends)), shapes, list(map(int, sequences)), outcomes, versions)
+
+
+def _offset_of(log: BinaryIO, end_ms: float) -> int:
+    """Where the first line begins that ended at `end_ms` or later: lines are written as requests end."""
+    low, high = 0, log.seek(0, os.SEEK_END)
+    while low < high:
+        middle = (low + high) // 2
+        log.seek(max(middle - 1, 0))
+        if middle:
+            log.readline()
+        line_at = log.tell()
+        line = log.readline()
+        words = line.split(maxsplit=2)
+        if line_at >= high or len(words) < _COLUMNS // 2 or int(words[1]) >= end_ms:
+            high = middle
+        else:
+            low = line_at + len(line)
+    log.seek(max(low - 1, 0))
+    if low:
+        log.readline()
+    return log.tell()
 
 
 def tally(columns: Columns, versions: Iterable[str]) -> Tally:
