@@ -2,7 +2,8 @@
 # The front door: `make` lists what there is. Needs Python >= 3.11, Go, git, make and apt.
 
 PYTHON ?= python3
-BIN := build/venv/bin
+BIN := $(CURDIR)/build/venv/bin
+ON_CLUSTER = settings=$$($(PYTHON) tests/cluster env) && env $$settings PATH="$(BIN):$$PATH"
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint sanity unit molecule bench cluster cluster-down venv venv-tests lock clean
@@ -12,7 +13,7 @@ help: ## List the targets
 
 demo: ## Watch real releases: one succeeds, one rolls itself back, one never gets traffic
 	@$(MAKE) -j2 venv cluster
-	@settings=$$($(PYTHON) tests/cluster env) && env $$settings $(BIN)/ansible-playbook playbooks/demo.yml -i inventories/local
+	@$(ON_CLUSTER) ansible-playbook playbooks/demo.yml -i inventories/local
 
 test: venv-tests ## Everything below, as CI runs it
 	@$(BIN)/python tests/run.py
@@ -30,7 +31,7 @@ molecule: venv-tests ## Releases, failures and rollbacks on the real cluster
 	@$(BIN)/python tests/run.py molecule
 
 bench: venv-tests cluster ## Measure switches, rollbacks and releases into build/bench.jsonl
-	@settings=$$($(PYTHON) tests/cluster env) && env $$settings $(BIN)/python tests/bench
+	@$(ON_CLUSTER) python tests/bench
 
 cluster: ## Start the test cluster (or use KUBECONFIG, or kind) and print its kubeconfig
 	@$(PYTHON) tests/cluster up
