@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands. A cluster the user already has, named by KUBECONFIG, is only checked and described."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster import catalogue, machine, plan
+from cluster.bring_up import Cluster
+from cluster.build import Build
+from cluster.plan import Places
+from cluster.sandbox import run
+from cluster.say import Problem, say
+
+
+def main(argv: Sequence[str]) -> int:
+    commands = {"up": up, "down": down, "status": status, "kubeconfig": kubeconfig, "env": env, "images": images}
+    parser = argparse.ArgumentParser(prog="tests/cluster", description="A real Kubernetes for tests and the demo.")
+    parser.add_argument("command", choices=commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return commands[arguments.command](Places.from_environment())
+    except Problem as problem:
+        print(f"tests/cluster: {problem}", file=sys.stderr)
+        return 1
+
+
+def up(places: Places) -> int:
+    """Brings the cluster up, or returns at once when it is; the last line names its kubeconfig."""
+    if theirs := _their_kubeconfig(places):
+        _check_theirs(theirs)
+        print(theirs)
+        return 0
+    with _alone(places):
+        cluster = Cluster(places, Build(places, plan.PARTS))
+        if cluster.is_up():
+            cluster.refresh()
+            say("Already up.")
+        else:
+            machine.check(places)
+            cluster.sandbox.close()
+            machine.check_addresses(places)
+            cluster.start()
+    print(places.kubeconfig)
+    return 0
+
+
+def down(places: Places) -> int:
+    """Ends every process and removes every trace but the built programs; the cache folder may be deleted at will."""
+    with _alone(places):
+        machine.require_root()
+        Cluster(places, Build(places, ())).sandbox.close()
+    say(f"{places.name} is gone.")
+    return 0
+
+
+def status(places: Places) -> int:
+    cluster = Cluster(places, Build(places, ()))
+    if not cluster.sandbox.is_open():
+        print(f"{places.name} is down.")
+        return 3
+    print(cluster.kubectl("get", "nodes,gateways,deployments", "--all-namespaces").strip())
+    return 0
+
+
+def kubeconfig(places: Places) -> int:
+    print(_their_kubeconfig(places) or places.kubeconfig)
+    return 0
+
+
+def env(places: Places) -> int:
+    print(places.env)
+    return 0
+
+
+def images(places: Places) -> int:
+    """The archives, for a registry of one's own: each line is a file that `docker load --input` takes."""
+    build = Build(places, (plan.PODINFO, plan.FAULTY))
+    build.start()
+    for archive in catalogue.archives(places, build):
+        print(archive)
+    return 0
+
+
+def _their_kubeconfig(places: Places) -> str:
+    named = os.environ.get("KUBECONFIG", "")
+    return "" if named == str(places.kubeconfig) else named
+
+
+def _check_theirs(path: str) -> None:
+    kubectl = shutil.which("kubectl")
+    if not kubectl:
+        raise Problem("KUBECONFIG is set, but there is no kubectl to check it with: install kubectl or unset KUBECONFIG.")
+    run([kubectl, f"--kubeconfig={path}", "get", "--raw", "/readyz", "--request-timeout=10s"])
+    say("KUBECONFIG is set: that cluster is used as it is. It needs a Gateway and images in a repository it can pull from.")
+
+
+@contextmanager
+def _alone(places: Places) -> Iterator[None]:
+    places.cache.mkdir(parents=True, exist_ok=True)
+    with Path(f"{places.state}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem(f"Another command works on {places.name}; wait for it to end.") from None
+        yield
