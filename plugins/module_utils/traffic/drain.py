@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""Drain: connections opened before a switch stay on the old side until their clients close them; wait and count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ReleaseError
+from ..kube.kinds import POD
+from .entry import Obj, Side
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+INTERVAL = 1.0
+QUIET = 3.0
+ESTABLISHED = "01"
+LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
+
+
+@dataclass(frozen=True)
+class Drained:
+    """`connected` is None where it cannot be counted; `stale` counts answers of the old version the witness saw."""
+
+    seconds: float
+    connected: int | None
+    reason: str = ""
+    stale: int | None = None
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "seconds": round(self.seconds, 2),
+            "connected": self.connected,
+            "reason": self.reason,
+            "stale": self.stale,
+        }
+
+
+class Uncountable(Exception):
+    """The connections of a pod cannot be read; says why."""
+
+
+def drain(client: KubeClient, namespace: str, old: Side, budget: float, witness: str = "") -> Drained:
+    """Wait until nobody is connected to the old side, at most `budget` seconds."""
+    began, since = time.monotonic(), time.time()
+    selector = ",".join(f"{key}={value}" for key, value in sorted(old.selector.items()))
+    pods = [pod for pod in client.list(POD, namespace=namespace, labels=selector) if _is_running(pod)]
+    while True:
+        connected, reason = _count(client, namespace, pods, old)
+        spent = time.monotonic() - began
+        stale, quiet = _stale(witness, old.version, since)
+        if connected == 0 or (connected is None and quiet) or spent >= budget:
+            return Drained(spent, connected, reason, stale)
+        time.sleep(min(INTERVAL, budget - spent))
+
+
+def established(table: str, ports: Iterable[int]) -> int:
+    """Connections from elsewhere to `ports` in the text of /proc/net/tcp and tcp6."""
+    wanted = set(ports)
+    count = 0
+    for line in table.splitlines():
+        columns = line.split()
+        if len(columns) < 4 or columns[0] == "sl" or columns[3] != ESTABLISHED:
+            continue
+        remote = columns[2].partition(":")[0]
+        local_port = int(columns[1].partition(":")[2], 16)
+        count += local_port in wanted and remote not in LOOPBACK
+    return count
+
+
+def target_ports(service: Obj, pod: Obj) -> Iterator[int]:
+    """The ports of a pod a Service sends to."""
+    named = {
+        port["name"]: int(port["containerPort"])
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports") or []
+        if "name" in port
+    }
+    for port in service["spec"].get("ports") or []:
+        target = port.get("targetPort", port["port"])
+        if target in named:
+            yield named[target]
+        elif isinstance(target, int):
+            yield target
+
+
+def _count(client: KubeClient, namespace: str, pods: list[Obj], old: Side) -> tuple[int | None, str]:
+    try:
+        return sum(_connected(client, namespace, pod, old.obj or {}) for pod in pods), ""
+    except Uncountable as exc:
+        return None, str(exc)
+
+
+def _connected(client: KubeClient, namespace: str, pod: Obj, service: Obj) -> int:
+    """All containers of a pod share its network, so the first that can be read speaks for it."""
+    name = pod["metadata"]["name"]
+    reasons = []
+    for container in pod["spec"]["containers"]:
+        try:
+            _code, output = client.exec(name, namespace, container["name"], list(TABLES))
+        except ReleaseError as exc:
+            reasons.append(exc.what)
+            continue
+        if "local_address" in output:
+            return established(output, target_ports(service, pod))
+        reasons.append(f"container {container['name']} has no cat to read /proc/net/tcp with")
+    raise Uncountable(f"connections of pod {name} cannot be counted: {', '.join(reasons)}")
+
+
+def _stale(witness: str, version: str, since: float) -> tuple[int | None, bool]:
+    """Answers of the old version since the drain began, and whether there were none for a while."""
+    if not witness:
+        return None, False
+    from ..witness.log import read
+
+    tally = read(witness, since=since)
+    recent = read(witness, since=max(since, time.time() - QUIET))
+    stale, late = (seen.by_version[version].sent if version in seen.by_version else 0 for seen in (tally, recent))
+    return stale, time.time() - since >= QUIET and not late and recent.sent > 0
+
+
+def _is_running(pod: Obj) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running"

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""One step of a shift, from looking to proof: observe, decide, guard, patch, prove, drain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..colours import COLOURS, other
+from . import guards
+from .drain import Drained, drain
+from .entry import SHIFT, Entry, EntryState, annotations_of, colour_services, observe_entry
+from .patch import Plan, apply, decide
+from .probe import Identity, Probe
+from .prober import Terms
+from .proof import Cutover, Moment, prove
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step is asked to do."""
+
+    entry: Entry
+    services: Mapping[str, str]
+    colour: str
+    weight: int
+    from_version: str
+    probes: Sequence[Probe]
+    terms: Terms
+    budget: float
+    witness: str
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Step:
+        entry = Entry.of(params["entry"], params["namespace"], params["port"])
+        from_version = params["from_version"] or ""
+        guards.check_request(entry.kind, params["colour"], params["weight"], from_version)
+        identity = Identity.of(params["identity"] or {})
+        return cls(
+            entry=entry,
+            services=colour_services(params["name"] or entry.name, params["services"]),
+            colour=params["colour"],
+            weight=params["weight"],
+            from_version=from_version,
+            probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in params["urls"]],
+            terms=guards.check_terms(Terms(**params["proof"])),
+            budget=params["drain"]["budget"],
+            witness=guards.check_witness(params["witness"] or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did."""
+
+    before: EntryState
+    after: EntryState
+    plan: Plan
+    cutover: Cutover | None = None
+    proven_after: float = 0.0
+    drained: Drained | None = None
+
+    def report(self) -> dict[str, Any]:
+        """The result of the module."""
+        return {
+            "changed": self.plan.changes,
+            "colour": self.plan.target,
+            "version": self.after.sides[self.plan.target].version,
+            "before": self.before.weights,
+            "after": self.after.weights,
+            "patch": self.plan.ops,
+            "cutover": self.cutover.report(self.proven_after) if self.cutover else {"proven": False},
+            "drain": self.drained.report() if self.drained else {},
+        }
+
+    def diff(self) -> dict[str, Any]:
+        header = str(self.before.entry)
+        return {
+            "before_header": header,
+            "after_header": header,
+            "before": shown(self.before),
+            "after": shown(self.after),
+        }
+
+
+def take(client: KubeClient, step: Step, began: float) -> Outcome:
+    """Observe, decide, guard, patch; then prove and drain, unless the patch was a dry run."""
+    before = observe_entry(client, step.entry, step.services)
+    plan = decide(before, step.colour, step.weight, step.from_version)
+    guards.check(before, plan, with_urls=bool(step.probes))
+    after = apply(client, before, plan)
+    if client.dry_run:
+        return Outcome(before, after, plan)
+    patched = Moment.now()
+    cutover = prove(client, after, plan, step.probes, step.terms, patched, step.witness)
+    proven_after = time.monotonic() - began
+    old = before.sides[other(plan.target)]
+    drained = None
+    if plan.whole and step.budget and old.obj:
+        drained = drain(client, step.entry.namespace, old, step.budget, step.witness)
+    return Outcome(before, after, plan, cutover, proven_after, drained)
+
+
+def shown(state: EntryState) -> dict[str, Any]:
+    """What a step can change in an entry, for people."""
+    picture: dict[str, Any] = {"weights": {colour: state.weights[colour] for colour in COLOURS}}
+    if selector := state.obj["spec"].get("selector"):
+        picture["selector"] = selector
+    if said := annotations_of(state.obj).get(SHIFT):
+        picture["annotations"] = {SHIFT: said}
+    return picture
