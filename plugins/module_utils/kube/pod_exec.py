@@ -61,7 +61,7 @@ def _open(connection: Connection, asked: Asked, container: str, argv: t.Sequence
 
 
 def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
-    """The library folds the HTTP answer to a failed upgrade into one text: ``Handshake status 403 Forbidden -+-+- …``."""
+    """The library folds the answer to a failed upgrade into one text: ``Handshake status 403 Forbidden …``."""
     import re
 
     said = str(error.reason or "")
