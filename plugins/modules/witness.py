@@ -172,7 +172,7 @@ requests:
   description: Requests that have ended.
   type: int
   returned: always
-failed:
+failed_requests:
   description: Requests that failed, whoever answered.
   type: int
   returned: always

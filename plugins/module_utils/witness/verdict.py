@@ -74,7 +74,7 @@ def report(tally: Tally, dropped: int | None, ended: str = "") -> dict[str, Any]
         "verdict": finding.verdict,
         "reason": finding.reason,
         "requests": tally.sent,
-        "failed": tally.failed,
+        "failed_requests": tally.failed,
         "lost": tally.lost,
         "wrong_version": tally.wrong,
         "dropped": dropped,
