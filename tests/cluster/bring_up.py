@@ -265,7 +265,9 @@ class Cluster:
         while not done():
             for name, process in self._running.items():
                 if process.poll() is not None:
-                    raise Problem(f"{name} stopped before {until}:\n{tail((self.places.logs / f'{name}.log').read_text())}")
+                    raise Problem(
+                        f"{name} stopped before {until}:\n{tail((self.places.logs / f'{name}.log').read_text())}"
+                    )
             if time.monotonic() > deadline:
                 raise Problem(f"Waited {seconds:.0f} s until {until}, in vain; the logs are in {self.places.logs}.")
             time.sleep(0.1)
@@ -328,8 +330,12 @@ class Cluster:
         self.places.env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
 
     def _manifest(self, name: str) -> str:
-        return (HERE / "manifests" / name).read_text().format(
-            name=self.places.name, state=self.places.state, address=self.places.address, pod_range=plan.POD_RANGE
+        return (
+            (HERE / "manifests" / name)
+            .read_text()
+            .format(
+                name=self.places.name, state=self.places.state, address=self.places.address, pod_range=plan.POD_RANGE
+            )
         )
 
 

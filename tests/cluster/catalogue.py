@@ -73,9 +73,7 @@ def _podinfo(places: Places, scratch: Path) -> list[Image]:
     programs = {edition: places.programs(plan.PODINFO, edition) for edition in plan.PODINFO.editions}
     source = module_folder(plan.PODINFO, "github.com/stefanprodan/podinfo")
     some = programs[plan.PODINFO_TAGS[0]]
-    base = layer(
-        scratch / "base", [(source / "ui", f"{PODINFO_HOME}/ui"), (some / "podcli", "/usr/local/bin/podcli")]
-    )
+    base = layer(scratch / "base", [(source / "ui", f"{PODINFO_HOME}/ui"), (some / "podcli", "/usr/local/bin/podcli")])
     faulty = (places.programs(plan.FAULTY) / "faulty", f"{PODINFO_HOME}/podinfo")
     inner = (programs[plan.PODINFO_ERRORS] / "podinfo", f"{PODINFO_HOME}/podinfo-inner")
     crashing = layer(scratch / "crashing", [faulty])

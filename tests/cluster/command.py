@@ -97,9 +97,13 @@ def _their_kubeconfig(places: Places) -> str:
 def _check_theirs(path: str) -> None:
     kubectl = shutil.which("kubectl")
     if not kubectl:
-        raise Problem("KUBECONFIG is set, but there is no kubectl to check it with: install kubectl or unset KUBECONFIG.")
+        raise Problem(
+            "KUBECONFIG is set, but there is no kubectl to check it with: install kubectl or unset KUBECONFIG."
+        )
     run([kubectl, f"--kubeconfig={path}", "get", "--raw", "/readyz", "--request-timeout=10s"])
-    say("KUBECONFIG is set: that cluster is used as it is. It needs a Gateway and images in a repository it can pull from.")
+    say(
+        "KUBECONFIG is set: that cluster is used as it is. It needs a Gateway and images in a repository it can pull from."
+    )
 
 
 @contextmanager

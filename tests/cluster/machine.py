@@ -30,7 +30,9 @@ def _require_tools(missing: Iterable[str]) -> None:
 
 def require_root() -> None:
     if os.geteuid():
-        raise Problem("Namespaces, mounts and cgroups need root: run `sudo python3 tests/cluster up`, or set KUBECONFIG.")
+        raise Problem(
+            "Namespaces, mounts and cgroups need root: run `sudo python3 tests/cluster up`, or set KUBECONFIG."
+        )
 
 
 def _require_place(cache: Path) -> None:
@@ -42,12 +44,16 @@ def _require_disk(cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache).free
     if free < DISK_NEEDED:
-        raise Problem(f"{cache} has {free / GIGABYTE:.1f} GB free and the cluster needs {DISK_NEEDED / GIGABYTE:.0f} GB.")
+        raise Problem(
+            f"{cache} has {free / GIGABYTE:.1f} GB free and the cluster needs {DISK_NEEDED / GIGABYTE:.0f} GB."
+        )
 
 
 def check_addresses(places: Places) -> None:
     """A route to our addresses is somebody else's network; the ports behind them are then ours alone."""
-    done = subprocess.run(["ip", "-4", "route", "show", "root", f"{places.host_address}/24"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["ip", "-4", "route", "show", "root", f"{places.host_address}/24"], capture_output=True, text=True
+    )
     if done.stdout.strip():
         raise Problem(
             f"{places.host_address}/24 is taken on this machine ({done.stdout.split(chr(10))[0].strip()}): "
