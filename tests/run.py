@@ -48,6 +48,7 @@ def static_steps() -> list[Step]:
         Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE),
         Step("docs", ("antsibull-docs", "lint-collection-docs", *references, "."), TREE),
         Step("changelog", ("antsibull-changelog", "lint"), TREE),
+        Step("build", ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(LOGS.parent)), TREE),
         Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
         Step("pytest", ("pytest", "--quiet", "tests/unit"), pytest=True),

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The closing line of `make test` counts what ran, and a run of nothing is a failure."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(name="runner")
+def fixture_runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.syspath_prepend(str(TESTS))
+    import run
+
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("output", "passed", "failed"),
+    [
+        ("12 passed in 0.31s", 12, 0),
+        ("===== 2 failed, 10 passed, 1 skipped in 61.20s (0:01:01) =====", 10, 2),
+        ("3 passed in 1.0s\nnoise 7 passed\n1 passed, 2 errors in 2.0s", 4, 2),
+        ("no tests ran in 0.01s", 0, 0),
+    ],
+)
+def test_closing_lines_of_every_pytest_run_are_summed(runner, output: str, passed: int, failed: int) -> None:
+    count = runner.count_pytest(output)
+    assert (count["passed"], count["failed"]) == (passed, failed)
+
+
+@pytest.mark.parametrize(
+    ("script", "is_pytest", "expected"),
+    [
+        ("pass", False, Counter(passed=1)),
+        ("raise SystemExit(3)", False, Counter(failed=1)),
+        ("print('4 passed in 1.0s')", True, Counter(passed=4)),
+        ("print('4 passed in 1.0s'); raise SystemExit(1)", True, Counter(passed=4, failed=1)),
+        ("print('1 failed, 4 passed in 1.0s'); raise SystemExit(1)", True, Counter(passed=4, failed=1)),
+        ("print('no tests ran in 0.01s')", True, Counter(failed=1)),
+    ],
+)
+def test_a_step_is_counted_by_its_exit_code_and_its_tests(runner, script: str, is_pytest: bool, expected) -> None:
+    step = runner.Step("step", (sys.executable, "-c", script), cwd=TESTS, pytest=is_pytest)
+    assert +runner.run(step, {}) == expected
+
+
+def test_an_unknown_step_is_refused_with_the_known_ones(runner) -> None:
+    with pytest.raises(SystemExit, match=r"unknown step mypi\. Do: name some of .*mypy"):
+        runner.chosen(["mypi"])
+
+
+def test_a_group_names_all_its_steps(runner) -> None:
+    assert {step.name.split(":")[0] for step in runner.chosen(["molecule"])} == {"molecule"}
+    assert len(runner.chosen([])) > len(runner.chosen(["molecule", "mypy"])) > 1
