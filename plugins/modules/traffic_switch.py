@@ -55,7 +55,6 @@ options:
       - What new connections ask. Without any, nothing but the cluster's own word proves the cutover.
     type: list
     elements: dict
-    default: []
     suboptions:
       url:
         description: An C(http) or C(https) URL whose answer names its version.
@@ -310,7 +309,7 @@ def switch_argument_spec() -> ArgumentSpec:
             "colour": {"type": "str", "required": True, "choices": ["blue", "green", "previous"]},
             "weight": {"type": "int", "default": 100},
             "from_version": {"type": "str"},
-            "urls": {"type": "list", "elements": "dict", "default": [], "options": url},
+            "urls": {"type": "list", "elements": "dict", "options": url},
             "identity": {
                 "type": "dict",
                 "options": {"json": {"type": "str"}, "header": {"type": "str"}},

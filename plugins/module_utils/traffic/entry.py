@@ -201,6 +201,9 @@ def read_objects(client: KubeClient, entry: Entry, router: Router) -> tuple[Obj,
         if obj is None:
             raise NotFound(
                 f"The entry {kind.kind} {entry.namespace}/{name} does not exist",
+                status=404,
+                verb="get",
+                object=f"{kind.kind} {entry.namespace}/{name}",
                 where=f"entry {entry}",
                 remedy="create it with the colour Services as its back ends, or correct entry.name",
             )

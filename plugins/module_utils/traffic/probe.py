@@ -15,7 +15,7 @@ from email.message import Message
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from ..errors import Invalid
+from ..errors import Refused
 
 TIMEOUT = 2.0
 BODY_LIMIT = 64 * 1024
@@ -90,7 +90,7 @@ class Probe:
             if ca_cert:
                 context.load_verify_locations(ca_cert)
         except OSError as exc:
-            raise Invalid(
+            raise Refused(
                 f"The certificate authority {ca_cert} cannot be read: {exc}", where=f"urls, {self.url}"
             ) from exc
         context.set_alpn_protocols(["http/1.1"])
@@ -121,7 +121,7 @@ def _split(url: str) -> tuple[SplitResult, str, int | None]:
             return parts, parts.hostname, parts.port
     except ValueError:
         pass
-    raise Invalid(f"{url} is not an http or https URL", where="urls", remedy="use http://host/path")
+    raise Refused(f"{url} is not an http or https URL", where="urls", remedy="use http://host/path")
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:

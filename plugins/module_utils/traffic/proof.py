@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..colours import other
 from ..errors import NotFound, NotReady
 from ..kube.kinds import ENDPOINTSLICE, POD
-from ..kube.readiness import ready_endpoints
+from ..kube.readiness import is_pod_ready, ready_endpoints
 from .entry import SERVICE_NAME_LABEL, EntryState, Obj
 from .patch import Plan, contested, seen_by_others, text
 from .prober import Expectation, Prober, Terms
@@ -119,7 +119,7 @@ def unproven(state: EntryState, plan: Plan, snapshot: Snapshot) -> tuple[int, li
     if any(share != plan.wanted for share in now.shares):
         raise contested(now, plan)
     endpoints = set(ready_endpoints(list(snapshot.objects[ENDPOINTSLICE].values())))
-    pods = {name for name, pod in snapshot.objects[POD].items() if _is_ready(pod)}
+    pods = {name for name, pod in snapshot.objects[POD].items() if is_pod_ready(pod)}
     backing = state.router.backing(state.entry, state.sides[plan.target])
     missing = [f"the endpoints of Service {backing} lack pod {name}" for name in sorted(pods - endpoints)]
     missing += [f"the endpoints of Service {backing} still hold {name}" for name in sorted(endpoints - pods)]
@@ -160,9 +160,3 @@ def _object(state: EntryState, snapshot: Snapshot, position: int) -> Obj:
             remedy="create it again; until then nothing answers",
         )
     return dict(obj)
-
-
-def _is_ready(pod: Obj) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import Invalid
+from ..errors import Refused
 
 if TYPE_CHECKING:
     from ..kube.kinds import Kind
@@ -71,4 +71,4 @@ def router_for(kind: str) -> Router:
         from .httproute import HttpRouteRouter
 
         return HttpRouteRouter()
-    raise Invalid(f"There is no router for entries of kind {kind}", remedy="use service or httproute as entry.kind")
+    raise Refused(f"There is no router for entries of kind {kind}", remedy="use service or httproute as entry.kind")

@@ -48,7 +48,7 @@ class Step:
             colour=params["colour"],
             weight=params["weight"],
             from_version=from_version,
-            probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in params["urls"]],
+            probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in params["urls"] or []],
             terms=guards.check_terms(Terms(**params["proof"])),
             budget=params["drain"]["budget"],
             witness=guards.check_witness(params["witness"] or ""),
