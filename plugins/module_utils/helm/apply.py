@@ -23,6 +23,7 @@ from .objects import (
 from .plan import (
     Certify,
     CreateShared,
+    Disavow,
     Hold,
     Install,
     Plan,
@@ -77,6 +78,7 @@ class Executor:
             Scale: self._scale,
             Hold: self._hold,
             Release: self._release,
+            Disavow: self._disavow,
             Certify: self._certify,
             Quarantine: self._quarantine,
             Uninstall: self._uninstall,
@@ -115,6 +117,9 @@ class Executor:
     def _set_minimum(self, name: str, minimum: int, original: str | None) -> None:
         body = {"metadata": {"annotations": {MIN_REPLICAS: original}}, "spec": {"minReplicas": minimum}}
         self.client.merge_patch(HPA, name, body, self.namespace)
+
+    def _disavow(self, step: Disavow) -> None:
+        self._annotate(SERVICE, step.service, dict.fromkeys((VERSION, DIGEST, REVISION)))
 
     def _certify(self, step: Certify) -> None:
         newest = revisions(self.client, self.namespace, [step.release])[step.release][0]

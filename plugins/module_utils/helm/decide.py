@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from ..errors import Refused
 from . import capacity as sizes
 from .capacity import Autoscaler, Key
-from .objects import SCALABLE, of_kind, other
+from .objects import SCALABLE, VERSION, of_kind, other
 from .observe import Colour, Have
 from .pending import is_abandoned
 from .plan import (
     Certify,
     CreateShared,
+    Disavow,
     Hold,
     Install,
     Plan,
@@ -107,6 +108,8 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
     if colour.revision and is_abandoned(colour.revision, want.now, want.timeout):
         yield Recover(colour.revision)
     yield from (CreateShared(obj) for obj in rendering.shared)
+    if colour.annotations.get(VERSION):
+        yield Disavow(colour.service)
     yield Install(rendering, want.version, fresh=colour.revision is None)
     rendered = [sizes.autoscaler_of(hpa) for hpa in of_kind(rendering.objects, "HorizontalPodAutoscaler")]
     yield from _holds(rendered, counts)

@@ -59,13 +59,12 @@ def check_installation(client: KubeClient, have: Have, plan: Plan, opposite: Ren
         quota = _unless_forbidden(quotas.result)
         ranges = _unless_forbidden(limits.result)
         room = nodes.result()
-    present = {(scale.kind, scale.name): scale.desired for scale in have.colours[plan.target].scales}
-    demands = headroom.demands_of(rendering.objects, plan.capacity, present)
+    demands = headroom.demands_of(rendering.objects, plan.capacity, have.colours[plan.target].workloads)
     defaults = headroom.defaults_of(ranges or [])
     if quota is None:
         warnings.append("ResourceQuotas may not be read: whether the second colour fits them is unknown")
     headroom.refuse_over_quota(quota or [], demands, defaults)
-    warnings += _over_nodes(room, demands, defaults)
+    warnings += _over_nodes(room, own, demands, defaults)
     return warnings
 
 
@@ -79,11 +78,18 @@ def _unless_forbidden(read: t.Callable[[], Read]) -> Read | None:
         return None
 
 
-def _over_nodes(room: t.Any, demands: list[headroom.Demand], defaults: Obj) -> list[str]:
+def _over_nodes(
+    room: tuple[list[Obj], list[Obj]] | None,
+    own: t.Sequence[selectors.Owner],
+    demands: list[headroom.Demand],
+    defaults: Obj,
+) -> list[str]:
+    """The colour's present pods make room for its new ones, so they are not counted."""
     if room is None:
         return ["Nodes may not be listed: whether they have room for the second colour is unknown"]
     nodes, pods = room
-    warning = headroom.refuse_over_nodes(nodes, pods, demands, defaults)
+    others = [pod for pod in pods if selectors.owner_of(pod) not in own]
+    warning = headroom.refuse_over_nodes(nodes, others, demands, defaults)
     return [warning] if warning else []
 
 

@@ -13,6 +13,7 @@ from ..errors import Refused
 from .objects import Obj, kind_name, labels_of, name_of, pod_template
 
 Amounts = dict[str, Decimal]
+Key = tuple[str, str]
 
 _SUFFIXES = {
     "": Decimal(1),
@@ -53,14 +54,21 @@ def quantity(text: t.Any) -> Decimal:
 
 @dataclass(frozen=True)
 class Demand:
-    """Pods to be created: how many, and what each of them takes."""
+    """The pods a workload is to have, and the ones it has now, which they replace."""
 
     workload: str
     count: int
     pod: Obj
+    present: int = 0
+    replaced: Obj | None = None
 
     def each(self, defaults: Obj) -> Amounts:
         return pod_amounts(self.pod, defaults)
+
+    def more(self, key: str, defaults: Obj) -> Decimal:
+        """How much of a resource it takes beyond what it takes now."""
+        now = pod_amounts(self.replaced, {}).get(key, Decimal(0)) if self.replaced else Decimal(0)
+        return self.count * self.each(defaults).get(key, Decimal(0)) - self.present * now
 
 
 def pod_amounts(pod: Obj, defaults: Obj) -> Amounts:
@@ -115,8 +123,8 @@ def refuse_over_quota(quotas: t.Iterable[Obj], demands: t.Sequence[Demand], defa
             if counted and key.startswith(("requests.", "limits.")) and key.rpartition(".")[2] in ("cpu", "memory"):
                 _require_stated(quota, key, counted, defaults)
             used = quantity((status.get("used") or {}).get(resource, "0"))
-            more = sum((demand.count * demand.each(defaults).get(key, Decimal(0)) for demand in counted), Decimal(0))
-            if more and used + more > quantity(limit):
+            more = sum((demand.more(key, defaults) for demand in counted), Decimal(0))
+            if more > 0 and used + more > quantity(limit):
                 raise Refused(
                     f"The second colour does not fit the quota: it needs {_show(key, more)} more {resource}, "
                     f"{_show(key, used)} of {limit} are used",
@@ -237,15 +245,19 @@ def _show(resource: str, amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
-def demands_of(
-    objects: t.Iterable[Obj], capacity: t.Mapping[tuple[str, str], int], present: t.Mapping[tuple[str, str], int]
-) -> list[Demand]:
-    """The pods that have to be created to bring each workload to its capacity."""
+def demands_of(objects: t.Iterable[Obj], counts: t.Mapping[Key, int], now: t.Iterable[Obj]) -> list[Demand]:
+    """What the workloads of a rendering take at their counts, and what their present selves take."""
+    present = {(kind_name(obj), name_of(obj)): obj for obj in now}
     return [
-        Demand(
-            f"{kind_name(obj)} {name_of(obj)}", max(0, capacity[key] - present.get(key, 0)), pod_template(obj)["spec"]
-        )
+        _demand(obj, counts[key], present.get(key))
         for obj in objects
         for key in [(kind_name(obj), name_of(obj))]
-        if key in capacity
+        if key in counts
     ]
+
+
+def _demand(obj: Obj, count: int, now: Obj | None) -> Demand:
+    title, pod = f"{kind_name(obj)} {name_of(obj)}", pod_template(obj)["spec"]
+    if now is None:
+        return Demand(title, count, pod)
+    return Demand(title, count, pod, int((now.get("status") or {}).get("replicas") or 0), pod_template(now)["spec"])

@@ -93,6 +93,16 @@ class Prove:
 
 
 @dataclass(frozen=True)
+class Disavow:
+    """Take back what the colour Service says before that stops being true."""
+
+    service: str
+
+    def __str__(self) -> str:
+        return f"take back what Service {self.service} says it runs"
+
+
+@dataclass(frozen=True)
 class Certify:
     """Write on the colour Service what it provably runs."""
 
@@ -123,7 +133,7 @@ class Uninstall:
         return f"uninstall release {self.release}"
 
 
-Step = Recover | CreateShared | Install | Scale | Hold | Release | Prove | Certify | Quarantine | Uninstall
+Step = Recover | CreateShared | Install | Scale | Hold | Release | Prove | Disavow | Certify | Quarantine | Uninstall
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
     from .observe import Target
 
 KINDS = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
+SHOWN = 2
 _NODE_COMING = ("TriggeredScaleUp", "Nominated")
 
 
@@ -55,13 +56,14 @@ class Proof:
         from ..kube.evidence import collect, last_words
 
         evidence = collect(self.client, self.target.namespace, pods=verdict.pods, workloads=verdict.workloads)
+        words = last_words(evidence, verdict.certain[0]) if verdict.certain else []
         raise NotReady(
-            f"{colour} is not ready and {why}",
+            f"{colour} is not ready and {why}" + (f"; its last words: {words[-1]}" if words else ""),
             where=f"release {self.target.release(colour)} in namespace {self.target.namespace}; missing: "
-            + ("; ".join(verdict.missing) or "nothing"),
+            + ("; ".join(verdict.missing[:SHOWN]) or "nothing"),
             remedy="read the evidence in this result, correct the version or its configuration, and stage it again; "
             "the live colour was not touched",
-            last_words=last_words(evidence, verdict.certain[0]) if verdict.certain else [],
+            last_words=words,
             problems=[problem.report() for problem in verdict.problems],
             missing=verdict.missing,
             evidence=evidence,
