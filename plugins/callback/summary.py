@@ -50,8 +50,8 @@ class CallbackModule(CallbackBase):
             self._print(host, outcomes.get(host))
 
     def _remember(self, result: t.Any) -> None:
-        items = result._result.get("results") or [result._result]
-        messages = [str(item["msg"]) for item in items if item.get("failed") and item.get("msg")]
+        items = [item for item in result._result.get("results", []) if item.get("failed")] or [result._result]
+        messages = [str(item["msg"]) for item in items if item.get("msg")]
         if messages:
             self._failures[result._host.get_name()] = " ".join(messages)
 

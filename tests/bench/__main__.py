@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure releases on the real cluster into build/bench.jsonl, one JSON object a line. Never pass or fail.
+
+Usage: build/venv/bin/python tests/bench [MEASURE ...]     all measures when none is named
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from measures import MEASURES
+from runner import ROOT, Line, commit
+
+
+def main(names: list[str]) -> int:
+    if unknown := sorted(set(names) - set(MEASURES)):
+        sys.exit(f"unknown measure {', '.join(unknown)}. Do: name some of {', '.join(MEASURES)}")
+    target = ROOT / "build" / "bench.jsonl"
+    target.parent.mkdir(exist_ok=True)
+    with target.open("a") as stream:
+        for name in names or MEASURES:
+            for line in MEASURES[name]():
+                record = line.record(commit())
+                stream.write(json.dumps(record) + "\n")
+                stream.flush()
+                print(json.dumps(record), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
