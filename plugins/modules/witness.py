@@ -110,14 +110,13 @@ requirements:
   - Linux
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: none
   idempotent:
-    description: Running it twice in a row outside check mode, with the same arguments, changes nothing the second time.
     support: full
+extends_documentation_fragment:
+  - runbook.release.attributes
 seealso:
   - module: runbook.release.traffic_switch
   - module: runbook.release.tor_validate

@@ -1,0 +1,110 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evaluate criteria: all at once, none waits for another, and what is not measured is not a pass."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import ReleaseError
+from .aggregate import aggregate
+from .criterion import Criterion
+from .expect import ExpectError, NothingMeasured
+from .sources.base import Ask, World
+from .verdict import FAIL, Verdict, error, insufficient, judged
+
+_PACE = 1.0
+_GRACE = 0.5
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The verdicts of one evaluation; passed when every blocking criterion passed."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.blockers
+
+    @property
+    def blockers(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.blocks]
+
+
+def evaluate(criteria: Sequence[Criterion], world: World, deadline: float = 60.0, hold: float = 0.0) -> Gate:
+    """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts."""
+    until = time.monotonic() + hold
+    while True:
+        began = time.monotonic()
+        gate = _round(criteria, world, began + deadline, impatient=hold > 0)
+        if any(verdict.verdict == FAIL for verdict in gate.blockers) or time.monotonic() >= until:
+            return gate
+        time.sleep(max(0.0, min(began + _PACE, until) - time.monotonic()))
+
+
+def measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
+    """The verdict on one criterion; whatever goes wrong is a verdict, too."""
+    began = time.monotonic()
+    return _measure(criterion, world, min(began + criterion.timeout, deadline)).after(time.monotonic() - began)
+
+
+def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
+    source = criterion.source
+    try:
+        readings = source.read(Ask(criterion.select, criterion.samples, deadline), world)
+        if readings.samples < criterion.samples:
+            why = f"{readings.samples} of {criterion.samples} samples were there"
+            return insufficient(criterion, why, readings.samples, source.text, readings.evidence)
+        value = aggregate(readings.values, criterion.aggregate)
+        unit = "" if criterion.aggregate == "count" else source.unit_of(criterion.select)
+        judgement = criterion.expect.judge(value, unit)
+        return judged(criterion, judgement, readings.samples, source.text, readings.evidence)
+    except NothingMeasured as exc:
+        return insufficient(criterion, str(exc), source=source.text)
+    except (ExpectError, ReleaseError, OSError) as exc:
+        return error(criterion, str(exc).rstrip(".") or type(exc).__name__, source.text)
+    except Exception as exc:  # a source must never take the verdicts of the others with it
+        return error(criterion, f"{type(exc).__name__}: {exc}", source.text)
+
+
+def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impatient: bool) -> Gate:
+    """Impatient: the first blocking failure ends it."""
+    found: dict[int, Verdict] = {}
+    for place, verdict in _as_they_come(criteria, world, deadline):
+        found[place] = verdict
+        if impatient and verdict.verdict == FAIL and verdict.blocks:
+            break
+    return Gate(
+        tuple(
+            found.get(place) or insufficient(criterion, "its source has not answered yet", source=criterion.source.text)
+            for place, criterion in enumerate(criteria)
+        )
+    )
+
+
+def _as_they_come(criteria: Iterable[Criterion], world: World, deadline: float) -> Iterator[tuple[int, Verdict]]:
+    """A thread each, so that a source that hangs holds up nobody; what has no verdict by the deadline gets none."""
+    done: queue.SimpleQueue[tuple[int, Verdict]] = queue.SimpleQueue()
+
+    def work(place: int, criterion: Criterion) -> None:
+        done.put((place, measure(criterion, world, deadline)))
+
+    waiting = 0
+    latest = time.monotonic()
+    for place, criterion in enumerate(criteria):
+        threading.Thread(target=work, args=(place, criterion), daemon=True).start()
+        latest = max(latest, time.monotonic() + criterion.timeout)
+        waiting += 1
+    latest = min(latest, deadline) + _GRACE
+    while waiting:
+        try:
+            yield done.get(timeout=max(0.0, latest - time.monotonic()))
+        except queue.Empty:
+            return
+        waiting -= 1

@@ -1,0 +1,96 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of a source: where values come from."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...errors import ReleaseError
+from .. import select as selecting
+from ..expect import ExpectError
+
+if TYPE_CHECKING:
+    from ...kube.client import KubeClient
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read: `samples` counts observations, which may be more than the values they boil down to."""
+
+    values: Sequence[Any]
+    samples: int
+    evidence: Any = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a criterion wants from its source; `deadline` is on the monotonic clock."""
+
+    select: str
+    samples: int
+    deadline: float
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
+
+@dataclass
+class World:
+    """What sources share: a namespace, and one connection to the cluster, made when the first one needs it."""
+
+    namespace: str = ""
+    connect: Callable[[], KubeClient] | None = None
+    _client: KubeClient | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def client(self) -> KubeClient:
+        with self._lock:
+            if self._client is None:
+                if self.connect is None:
+                    raise ReleaseError("There is no connection to a cluster")
+                self._client = self.connect()
+            return self._client
+
+    def namespace_of(self, own: str) -> str:
+        if own or self.namespace:
+            return own or self.namespace
+        raise ReleaseError("It is not known in which namespace to look", remedy="set namespace in the source or module")
+
+
+class Source(ABC):
+    """A kind of source is a frozen dataclass: its fields are its options, a field without default is required."""
+
+    selects: ClassVar[dict[str, str]] = {}
+    """What can be selected by name, and its unit."""
+    selects_freely: ClassVar[bool] = True
+    """Whether any other `select` is looked up in what the source answers."""
+
+    @classmethod
+    def check_select(cls, select: str) -> None:
+        if select in cls.selects:
+            return
+        if not cls.selects_freely:
+            raise ExpectError(f"{select!r} is none of {', '.join(cls.selects)}")
+        selecting.check(select)
+
+    @classmethod
+    def unit_of(cls, select: str) -> str | None:
+        """The unit of the values, None if only the answer knows."""
+        return cls.selects.get(select)
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """What is read, for people; without secrets."""
+
+    @abstractmethod
+    def read(self, ask: Ask, world: World) -> Readings:
+        """The values now. Raises for what could not be read; no values mean that nothing was there."""

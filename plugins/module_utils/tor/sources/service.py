@@ -1,0 +1,53 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Service inside the cluster, asked through the API server: works before the Service gets any traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ...errors import ReleaseError
+from ...kube.kinds import SERVICE
+from .answers import SELECTS, Answer, sample
+from .base import Ask, Readings, Source, World
+
+if TYPE_CHECKING:
+    from ...kube.client import KubeClient
+
+
+@dataclass(frozen=True)
+class Service(Source):
+    service: str
+    path: str = "/"
+    port: str = ""
+    namespace: str = ""
+
+    selects: ClassVar[dict[str, str]] = SELECTS
+
+    @property
+    def text(self) -> str:
+        return f"GET {self.path} of Service {self.service}"
+
+    def read(self, ask: Ask, world: World) -> Readings:
+        client = world.client()
+        namespace = world.namespace_of(self.namespace)
+        port = self.port or _only_port(client, self.service, namespace)
+
+        def request(seconds: float) -> Answer:
+            return Answer(*client.service_get(self.service, namespace, port, self.path, timeout=seconds))
+
+        return sample(request, ask)
+
+
+def _only_port(client: KubeClient, service: str, namespace: str) -> str:
+    """The port when there is one, the one named http when there are more."""
+    found = client.get(SERVICE, service, namespace)
+    if found is None:
+        raise ReleaseError(f"Service {namespace}/{service} does not exist", remedy="correct service or namespace")
+    ports = found["spec"].get("ports") or []
+    named = [port for port in ports if port.get("name") == "http"] or ports
+    if len(named) != 1:
+        raise ReleaseError(f"Service {namespace}/{service} has {len(ports)} ports", remedy="say which one with port")
+    return str(named[0]["port"])

@@ -1,0 +1,85 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of a criterion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .criterion import Criterion
+from .expect import Judgement
+
+PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`sentence` is for people; everything it says is in the other fields."""
+
+    criterion: Criterion
+    verdict: str
+    sentence: str
+    observed: Any = None
+    unit: str = ""
+    margin: int | float | None = None
+    samples: int = 0
+    source: str = ""
+    evidence: Any = None
+    seconds: float = 0.0
+
+    @property
+    def blocks(self) -> bool:
+        return self.verdict != PASS and self.criterion.blocking
+
+    def after(self, seconds: float) -> Verdict:
+        return replace(self, seconds=round(seconds, 3))
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "name": self.criterion.name,
+            "clause": self.criterion.clause,
+            "severity": self.criterion.severity,
+            "verdict": self.verdict,
+            "observed": self.observed,
+            "unit": self.unit,
+            "threshold": self.criterion.expect.text,
+            "margin": self.margin,
+            "samples": self.samples,
+            "sentence": self.sentence,
+            "source": self.source,
+            "evidence": self.evidence,
+            "seconds": self.seconds,
+        }
+
+
+def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str, evidence: Any) -> Verdict:
+    unit = f" {judgement.unit}" if judgement.unit and not judgement.unit.startswith("/") else judgement.unit
+    shown = f'"{judgement.observed}"' if isinstance(judgement.observed, str) else judgement.observed
+    sentence = f"{criterion.title}: {criterion.measure} is {shown}{unit}, expected {criterion.expect.text}"
+    return Verdict(
+        criterion,
+        PASS if judgement.holds else FAIL,
+        sentence + _remedy(criterion, judgement.holds),
+        judgement.observed,
+        judgement.unit,
+        judgement.margin,
+        samples,
+        source,
+        evidence,
+    )
+
+
+def insufficient(criterion: Criterion, why: str, samples: int = 0, source: str = "", evidence: Any = None) -> Verdict:
+    sentence = f"{criterion.title}: {criterion.measure} is not known, {why}" + _remedy(criterion, False)
+    return Verdict(criterion, INSUFFICIENT, sentence, samples=samples, source=source, evidence=evidence)
+
+
+def error(criterion: Criterion, why: str, source: str = "") -> Verdict:
+    sentence = f"{criterion.title}: {criterion.measure} could not be measured, {why}" + _remedy(criterion, False)
+    return Verdict(criterion, ERROR, sentence, source=source)
+
+
+def _remedy(criterion: Criterion, holds: bool) -> str:
+    return "" if holds or not criterion.remedy else f" ({criterion.remedy})"
