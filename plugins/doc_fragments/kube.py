@@ -12,7 +12,7 @@ options:
   kubeconfig:
     description:
       - Path of the kubeconfig file.
-      - Without it, E(KUBECONFIG) and then C(~/.kube/config) are used, and inside a pod without either its service account.
+      - Without it, E(KUBECONFIG) and then C(~/.kube/config) are used; in a pod without either, its service account.
     type: path
   context:
     description:
@@ -52,7 +52,7 @@ options:
     aliases: [ssl_ca_cert]
   validate_certs:
     description:
-      - Whether to verify the certificate of the API server. Without it, the kubeconfig decides, which verifies by default.
+      - Whether to verify the certificate of the API server. Without it, the kubeconfig decides.
     type: bool
     aliases: [verify_ssl]
   proxy:

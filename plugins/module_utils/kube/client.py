@@ -129,10 +129,18 @@ class KubeClient:
         return t.cast(Obj, self.transport.send(request).json())
 
     def apply(self, kind: Kind, body: Obj, namespace: str = "", force: bool = False) -> Obj:
-        """Server-side apply of the fields in ``body``; ``Conflict`` names the managers of fields owned by others."""
-        query = {**self._written(), "force": "true" if force else "false"}
+        """Server-side apply of the fields in ``body``; ``Conflict`` names the managers of fields owned by others.
+
+        What this collection owns through an earlier patch is no conflict.
+        """
         asked = Asked("apply", kind, namespace, _name(body))
-        return self._patch(asked, _complete(kind, body), "apply-patch+yaml", Retry.SAFE, query)
+        query = {**self._written(), "force": "true" if force else "false"}
+        try:
+            return self._patch(asked, _complete(kind, body), "apply-patch+yaml", Retry.SAFE, query)
+        except Conflict as error:
+            if force or error.details["managers"] != [FIELD_MANAGER]:
+                raise
+        return self.apply(kind, body, namespace, force=True)
 
     def merge_patch(self, kind: Kind, name: str, body: Obj, namespace: str = "", subresource: str = "") -> Obj:
         """JSON merge patch; put ``metadata.resourceVersion`` in ``body`` to make it fail when someone was faster."""

@@ -35,9 +35,9 @@ def collect(
     *,
     lines: int = LOG_LINES,
 ) -> dict[str, t.Any]:
-    """Everything worth reading about these pods and workloads; what cannot be read is named under ``unreadable``."""
+    """Everything worth reading about these pods and workloads; ``unreadable`` names what could not be read."""
     unreadable: list[str] = []
-    events = _read(lambda: client.list(EVENT, namespace), [], unreadable)
+    events: list[dict[str, t.Any]] = _read(lambda: client.list(EVENT, namespace), [], unreadable)
     ranked = sorted(pods, key=lambda pod: _urgency(pod, events))
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         reports = list(pool.map(lambda pod: _pod(client, pod, events, lines, unreadable), ranked[:MOST_PODS]))
@@ -53,7 +53,7 @@ def collect(
 
 
 def last_words(evidence: t.Mapping[str, t.Any], problem: Problem, lines: int = 5) -> list[str]:
-    """The last log lines of the container a problem is about: of its previous run, when the current one said nothing."""
+    """The last log lines of the container a problem is about; of its previous run, when this one said nothing."""
     for pod in evidence["pods"]:
         if pod["name"] != problem.pod:
             continue

@@ -42,7 +42,7 @@ class Asked:
 
 def fault_of(asked: Asked, status: int, payload: t.Mapping[str, t.Any] | None, text: str = "") -> ApiError:
     """The error for an answer with ``status`` >= 400; ``payload`` is the Status object, when there is one."""
-    said = str((payload or {}).get("message") or text.strip()[:500] or f"HTTP status {status}")
+    said = _shortened(str((payload or {}).get("message") or text.strip() or f"HTTP status {status}"))
     common: dict[str, t.Any] = {"status": status, "verb": asked.verb, "object": asked.object}
     what = f"cannot {asked.verb} {asked.object}: {said}"
     if status == 401:
@@ -64,6 +64,10 @@ def fault_of(asked: Asked, status: int, payload: t.Mapping[str, t.Any] | None, t
         504: "wait until the API server answers in time, then run again",
     }.get(status, "look at the API server's log and at the admission webhooks named above, then run again")
     return ApiError(what, remedy=remedy, **common)
+
+
+def _shortened(text: str, most: int = 600) -> str:
+    return text if len(text) <= most else text[:most] + " …"
 
 
 def conflicting_managers(payload: t.Mapping[str, t.Any] | None) -> list[str]:

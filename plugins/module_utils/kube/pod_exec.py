@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import typing as t
 from urllib.parse import urlencode
@@ -62,15 +63,13 @@ def _open(connection: Connection, asked: Asked, container: str, argv: t.Sequence
 
 def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
     """The library folds the answer to a failed upgrade into one text: ``Handshake status 403 Forbidden …``."""
-    import re
-
     said = str(error.reason or "")
     match = re.search(r"Handshake status (\d{3})", said)
     if match is None:
         return unreachable(asked, connection.host, error)
-    body = re.search(r"b'(\{.*\})", said, re.DOTALL)
+    body = re.search(r'\{"kind":"Status".*\}', said, re.DOTALL)
     try:
-        payload = json.loads(body.group(1).encode().decode("unicode_escape")) if body else None
+        payload = json.loads(body.group().replace(r"\\", "\\")) if body else None
     except ValueError:
         payload = None
     return fault_of(asked, int(match.group(1)), payload, said)

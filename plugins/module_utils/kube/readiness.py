@@ -69,7 +69,7 @@ deployment_ready = workload_ready
 
 
 def pods_of(workload: Obj, pods: Objs, replicasets: Objs | None = None) -> list[Obj]:
-    """The pods a workload owns; those of a Deployment by its ReplicaSets, or by its selector when these are not given."""
+    """The pods a workload owns; those of a Deployment by its ReplicaSets, or by selector without these."""
     uid = workload["metadata"]["uid"]
     if workload.get("kind") != "Deployment":
         return [pod for pod in pods if uid in _owners(pod)]

@@ -212,7 +212,7 @@ class _Follower(threading.Thread):
         return heard
 
     def _pass_on(self, asked: Asked, event: Obj) -> None:
-        """One event of the API server. An error event ends the watch; 410 means the version is too old to go on from."""
+        """One event of the API server; an error ends the watch, 410 as it is too old to go on from its version."""
         obj, type_ = event["object"], event["type"]
         if type_ == "ERROR":
             raise fault_of(asked, int(obj.get("code") or 500), obj)
