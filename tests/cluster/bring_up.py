@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from string import Template
 
 from cluster import catalogue, plan
 from cluster.build import Build, module_folder
@@ -325,12 +326,8 @@ class Cluster:
         self.places.env.write_text(catalogue.environment(self.places, self.places.kubeconfig, kubectl, gateway))
 
     def _manifest(self, name: str) -> str:
-        return (
-            (HERE / "manifests" / name)
-            .read_text()
-            .format(
-                name=self.places.name, state=self.places.state, address=self.places.address, pod_range=plan.POD_RANGE
-            )
+        return Template((HERE / "manifests" / name).read_text()).substitute(
+            name=self.places.name, state=self.places.state, address=self.places.address, pod_range=plan.POD_RANGE
         )
 
 
