@@ -44,7 +44,9 @@ options:
     choices: [staged, warm, retired, absent]
     default: staged
   version:
-    description: The version to be staged, as the component will call itself. Required for O(state=staged).
+    description:
+      - The version to be staged, as the component will call itself. Required for O(state=staged).
+      - With O(state=retired), an idle colour that provably runs another version is left as it is.
     type: str
   source:
     description: What to install. Required for O(state=staged).
@@ -304,7 +306,7 @@ def request_of(module: AnsibleModule) -> Request:
     staged = params["state"] == "staged"
     want = Want(
         state=params["state"],
-        version=params["version"] if staged else "",
+        version=params["version"] or "",
         replicas=params["replicas"],
         floor=params["floor"],
         quarantine=params["quarantine"],

@@ -163,8 +163,10 @@ def _warm(have: Have, want: Want) -> Plan:
 def _retired(have: Have, want: Want) -> Plan:
     if not have.idle:
         return Plan(other(have.pointed))
-    _refuse_weight(have, have.idle, "retired")
     idle = have.colours[have.idle]
+    if want.version and idle.version not in ("", want.version):
+        return Plan(have.idle)
+    _refuse_weight(have, have.idle, "retired")
     steps: list[Step] = list(_lowered(idle, want.floor))
     if want.quarantine and idle.front and not idle.quarantined:
         steps.append(Quarantine(idle.service))

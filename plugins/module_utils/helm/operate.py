@@ -89,7 +89,7 @@ def operate(client: KubeClient, request: Request) -> Outcome:
             changed = Executor(client, helm, request.target.namespace, deadline, proof).carry_out(plan)
         after = observe(client, request.target) if changed and not request.check else have
     digest = plan.rendering.digest if plan.rendering else have.colours[plan.target].digest
-    version = request.want.version or have.colours[plan.target].version
+    version = request.want.version if plan.rendering else have.colours[plan.target].version
     return Outcome(have, after, plan, changed, time.monotonic() - started, version, digest, diff, warnings)
 
 

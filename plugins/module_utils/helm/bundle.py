@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""The evidence of one colour, read from the cluster and kept as files only their owner can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ..errors import ReleaseError
+from ..kube.evidence import collect
+from ..kube.kinds import POD, REPLICASET
+from ..kube.readiness import pods_of, workload_ready
+from .access import write_private
+from .objects import Obj, name_of, title
+from .observe import Colour
+
+if t.TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+LAST_LINES = 3
+LOG_LINES = 500
+
+
+def gather(client: KubeClient, namespace: str, colour: Colour) -> dict[str, t.Any]:
+    """Logs, events and conditions of every pod the colour has, of any revision."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        listing = pool.submit(client.list, POD, namespace)
+        sets = client.list(REPLICASET, namespace)
+        pods = {name_of(dict(pod)): pod for one in colour.workloads for pod in pods_of(one, listing.result(), sets)}
+    return collect(client, namespace, list(pods.values()), colour.workloads, lines=LOG_LINES)
+
+
+def summary(colour: Colour, evidence: t.Mapping[str, t.Any]) -> list[str]:
+    """What a person reads first: what is missing, why, and the last words of what failed."""
+    if not colour.workloads:
+        return [f"{colour.colour} has no workloads"]
+    lines = [_state(workload) for workload in colour.workloads]
+    for pod in evidence["pods"]:
+        if pod["problem"]:
+            lines.append(pod["problem"])
+        for container in pod["containers"]:
+            if not container["ready"]:
+                said = container["log"].strip() or container["previous_log"].strip()
+                lines += [f"{pod['name']} {container['name']}: {line}" for line in said.splitlines()[-LAST_LINES:]]
+    return lines + [f"could not be read: {text}" for text in evidence["unreadable"]]
+
+
+def _state(workload: Obj) -> str:
+    readiness = workload_ready(workload)
+    state = "; ".join(readiness.missing) or "ready"
+    return f"{title(workload)}: {readiness.ready} of {readiness.desired} pods ready ({state})"
+
+
+def write(folder: str, lines: t.Sequence[str], evidence: t.Mapping[str, t.Any]) -> list[str]:
+    """Write the bundle; the paths of its files, the summary first."""
+    contents = {"summary.txt": "".join(f"{line}\n" for line in lines)}
+    for pod in evidence["pods"]:
+        for container in pod["containers"]:
+            for which, suffix in (("log", "log"), ("previous_log", "previous.log")):
+                if container[which]:
+                    contents[f"{pod['name']}.{container['name']}.{suffix}"] = container[which]
+    contents["events.txt"] = "".join(_event(event) for event in evidence["events"])
+    contents["evidence.json"] = json.dumps(evidence, indent=2, default=str)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.chmod(folder, 0o700)
+        return [write_private(os.path.join(folder, name), text) for name, text in contents.items()]
+    except OSError as error:
+        raise ReleaseError(
+            f"The evidence cannot be written: {error.strerror}", where=folder, remedy="give a path that can be written"
+        ) from error
+
+
+def _event(event: t.Mapping[str, t.Any]) -> str:
+    return (
+        f"{event['last']} {event['type']:7} x{event['count']} {event['object']} {event['reason']}: {event['message']}\n"
+    )
