@@ -320,7 +320,6 @@ def switch_argument_spec() -> ArgumentSpec:
             "drain": {"type": "dict", "default": {}, "options": {"budget": {"type": "float", "default": 0.0}}},
             "witness": {"type": "path"},
         },
-        required_by={"urls": ["identity"]},
     )
 
 

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..colours import COLOURS
 from ..errors import Refused
 from .entry import EntryState, Side
 from .patch import Plan
+from .probe import Identity
 from .prober import Terms
 from .router import router_for
 from .service import disjoint
@@ -33,6 +36,16 @@ def check_request(kind: str, colour: str, weight: int, from_version: str = "") -
         raise Refused(
             f"from_version {from_version} says what to go back from, but colour {colour} does not go back",
             remedy="use it with colour previous only",
+        )
+
+
+def check_identity(urls: Sequence[Mapping[str, Any]], identity: Identity) -> None:
+    """An answer that cannot be told apart proves nothing."""
+    if urls and not (identity.json or identity.header):
+        raise Refused(
+            "Answers cannot be told apart: identity does not say where they name their version",
+            where="option urls",
+            remedy="set identity.json or identity.header",
         )
 
 

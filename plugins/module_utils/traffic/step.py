@@ -41,14 +41,15 @@ class Step:
         entry = Entry.of(params["entry"], params["namespace"], params["port"])
         from_version = params["from_version"] or ""
         guards.check_request(entry.kind, params["colour"], params["weight"], from_version)
-        identity = Identity.of(params["identity"] or {})
+        urls, identity = params["urls"] or [], Identity.of(params["identity"] or {})
+        guards.check_identity(urls, identity)
         return cls(
             entry=entry,
             services=colour_services(params["name"] or entry.name, params["services"]),
             colour=params["colour"],
             weight=params["weight"],
             from_version=from_version,
-            probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in params["urls"] or []],
+            probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in urls],
             terms=guards.check_terms(Terms(**params["proof"])),
             budget=params["drain"]["budget"],
             witness=guards.check_witness(params["witness"] or ""),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .world import says
 
 
 class Application(ThreadingHTTPServer):
@@ -53,10 +54,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def says(version: str) -> tuple[int, dict[str, str], bytes]:
-    return 200, {"X-Version": version}, json.dumps({"app": {"version": version}, "list": [1]}).encode()
-
-
 @pytest.fixture
 def application() -> Iterator[Application]:
     server = Application()
@@ -76,7 +73,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     names = [x509.DNSName("shop.example"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()

@@ -114,7 +114,10 @@ def test_without_old_pods_nobody_is_connected() -> None:
 
 def write_witness(folder: Path, *lines: tuple[float, str]) -> None:
     (folder / "witness.json").write_text('{"spec": {"versions": ["1.0", "2.0"]}}')
-    rows = [f"{int(at * 1000)} {int(at * 1000) + 5} new {number} 200 {version}\n" for number, (at, version) in enumerate(lines)]
+    rows = [
+        f"{int(at * 1000)} {int(at * 1000) + 5} new {number} 200 {version}\n"
+        for number, (at, version) in enumerate(lines)
+    ]
     (folder / "requests.log").write_text("".join(rows))
 
 

@@ -12,7 +12,7 @@ from ansible_collections.runbook.release.plugins.module_utils.traffic.patch impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .world import NAMESPACE, SERVICES, World, apply_ops, ref, route, rule
+from .world import NAMESPACE, SERVICES, World, ref, route, rule, weigh
 
 ENTRY = Entry("httproute", "shop", NAMESPACE)
 RECORD = "runbook.release/shift"
@@ -136,26 +136,6 @@ def add_rule(world: World) -> None:
     entry["metadata"]["resourceVersion"] += "1"
 
 
-def weigh(blue: int, manager: str = "kubectl-edit") -> Any:
-    def edit(world: World) -> None:
-        entry = world.objects[HTTPROUTE]["shop"]
-        changed = apply_ops(
-            entry,
-            [
-                {"op": "add", "path": f"/spec/rules/0/backendRefs/{index}/weight", "value": value}
-                for index, value in ((0, blue), (1, 100 - blue))
-            ],
-        )
-        changed["metadata"]["resourceVersion"] += "1"
-        changed["metadata"]["managedFields"] = [
-            {"manager": "runbook.release", "time": "2026-01-01", "fieldsV1": {"f:metadata": {"f:annotations": {}}}},
-            {"manager": manager, "time": "2026-01-02", "fieldsV1": {"f:spec": {"f:rules": {}}}},
-        ]
-        world.put(HTTPROUTE, changed)
-
-    return edit
-
-
 def test_a_rule_somebody_adds_meanwhile_survives() -> None:
     world = world_of(rule(95, 5), shift=SHIFT)
     world.edits = [add_rule]
@@ -187,7 +167,9 @@ def test_weights_somebody_changes_meanwhile_fail_the_step_with_their_name() -> N
 
 def test_a_shift_somebody_begins_meanwhile_fails_the_step() -> None:
     def begin(world: World) -> None:
-        world.objects[HTTPROUTE]["shop"]["metadata"]["annotations"][RECORD] = json.dumps({"from": "green", "to": "blue"})
+        world.objects[HTTPROUTE]["shop"]["metadata"]["annotations"][RECORD] = json.dumps(
+            {"from": "green", "to": "blue"}
+        )
 
     world = world_of(rule(95, 5), shift=SHIFT)
     world.edits = [begin]

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.traffic.probe import Answer, Identity, Probe
 from ansible_collections.runbook.release.plugins.module_utils.traffic.prober import Expectation, Prober, Series, Terms
 
-from .conftest import says
+from .world import says
 
 WHOLE = Expectation("2.0", "1.0", whole=True)
 SPLIT = Expectation("2.0", "1.0", whole=False)

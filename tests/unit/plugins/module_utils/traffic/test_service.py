@@ -62,7 +62,9 @@ def test_an_entry_that_selects_no_single_colour_is_refused(selector: Any, there:
         blue_share(selector, there)
 
 
-@pytest.mark.parametrize(("spec", "said"), [({"clusterIP": "None"}, "headless"), ({"type": "ExternalName"}, "selector")])
+@pytest.mark.parametrize(
+    ("spec", "said"), [({"clusterIP": "None"}, "headless"), ({"type": "ExternalName"}, "selector")]
+)
 def test_services_without_a_virtual_address_are_refused(spec: dict[str, str], said: str) -> None:
     with pytest.raises(Refused, match=said):
         ROUTER.shares(ENTRY, (service("shop", SELECTORS["blue"], **spec),), sides())

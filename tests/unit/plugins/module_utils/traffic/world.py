@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -131,8 +133,6 @@ class World:
 
     def watch(self, kinds: Any, deadline: float, *, tick: float = 1.0) -> Iterator[Snapshot]:
         """One frame after the other, the last one until the deadline."""
-        import time
-
         while time.monotonic() < deadline:
             if self.frames:
                 self.frames.pop(0)(self)
@@ -153,3 +153,29 @@ def _matches(obj: Obj, labels: str) -> bool:
         return have.get(key) in names.rstrip(")").split(",")
     wanted = dict(one.split("=") for one in labels.split(",") if one)
     return all(have.get(key) == value for key, value in wanted.items())
+
+
+def weigh(blue: int, manager: str = "kubectl-edit") -> Callable[[World], None]:
+    """Somebody else sets the weights of the first rule."""
+
+    def edit(world: World) -> None:
+        entry = world.objects[HTTPROUTE]["shop"]
+        changed = apply_ops(
+            entry,
+            [
+                {"op": "add", "path": f"/spec/rules/0/backendRefs/{index}/weight", "value": value}
+                for index, value in ((0, blue), (1, 100 - blue))
+            ],
+        )
+        changed["metadata"]["resourceVersion"] += "1"
+        changed["metadata"]["managedFields"] = [
+            {"manager": "runbook.release", "time": "2026-01-01", "fieldsV1": {"f:metadata": {"f:annotations": {}}}},
+            {"manager": manager, "time": "2026-01-02", "fieldsV1": {"f:spec": {"f:rules": {}}}},
+        ]
+        world.put(HTTPROUTE, changed)
+
+    return edit
+
+
+def says(version: str) -> tuple[int, dict[str, str], bytes]:
+    return 200, {"X-Version": version}, json.dumps({"app": {"version": version}, "list": [1]}).encode()

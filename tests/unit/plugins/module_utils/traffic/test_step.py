@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import ENDPOINTSLICE, HTTPROUTE, SERVICE
+from ansible_collections.runbook.release.plugins.module_utils.traffic.step import Outcome, Step, take
+
+from .world import NAMESPACE, SELECTORS, World, endpoint_slice, route, rule, says, service
+
+
+def step(colour: str = "green", weight: int = 100, kind: str = "httproute", **more: Any) -> Step:
+    params = {
+        "namespace": NAMESPACE,
+        "name": None,
+        "entry": {"kind": kind, "name": "shop", "namespace": None},
+        "services": None,
+        "port": None,
+        "colour": colour,
+        "weight": weight,
+        "from_version": None,
+        "urls": None,
+        "identity": None,
+        "proof": {"connections": 3, "seconds": 0.01, "timeout": 10.0},
+        "drain": {"budget": 0.0},
+        "witness": None,
+    }
+    return Step.of(params | more)
+
+
+def run(world: World, asked: Step) -> Outcome:
+    return take(world, asked, time.monotonic())
+
+
+def test_a_step_is_patched_proven_and_reported(application: Any) -> None:
+    application.answer = lambda: says("2.0")
+    url = {"url": f"http://shop.example:{application.port}/", "address": "127.0.0.1", "ca_cert": None}
+    report = run(
+        World(HTTPROUTE, route(rule(100, 0))), step(urls=[url], identity={"json": "app.version", "header": None})
+    ).report()
+    assert (report["changed"], report["colour"], report["version"]) == (True, "green", "2.0")
+    assert (report["before"], report["after"]) == ({"blue": 100, "green": 0}, {"blue": 0, "green": 100})
+    assert report["cutover"]["proven"]
+    assert report["cutover"]["last_old_ms"] == 0
+    assert report["drain"] == {}
+
+
+def test_at_the_wanted_weights_nothing_is_patched_but_proven_again() -> None:
+    world = World(HTTPROUTE, route(rule(0, 100)))
+    report = run(world, step()).report()
+    assert (report["changed"], report["patch"], world.patches) == (False, [], [])
+    assert report["cutover"]["proven"]
+
+
+def test_check_mode_shows_the_patch_and_proves_nothing() -> None:
+    world = World(HTTPROUTE, route(rule(100, 0)), dry_run=True)
+    outcome = run(world, step(weight=5))
+    report = outcome.report()
+    assert (report["changed"], report["cutover"]) == (True, {"proven": False})
+    assert report["patch"] == world.patches[0]
+    assert outcome.diff() == {
+        "before_header": "httproute shop/shop",
+        "after_header": "httproute shop/shop",
+        "before": {"weights": {"blue": 100, "green": 0}},
+        "after": {
+            "weights": {"blue": 95, "green": 5},
+            "annotations": {
+                "runbook.release/shift": '{"from":"blue","to":"green","versions":{"blue":"1.0","green":"2.0"}}'
+            },
+        },
+    }
+
+
+def test_the_diff_of_a_service_shows_its_selector() -> None:
+    world = World(SERVICE, service("shop", SELECTORS["blue"]), dry_run=True)
+    diff = run(world, step(kind="service")).diff()
+    assert (diff["before"]["selector"], diff["after"]["selector"]) == (SELECTORS["blue"], SELECTORS["green"])
+
+
+def test_a_guard_says_no_before_anything_changes() -> None:
+    world = World(HTTPROUTE, route(rule(100, 0)))
+    world.put(ENDPOINTSLICE, endpoint_slice("shop-green"))
+    with pytest.raises(Refused, match="no endpoint of Service shop-green is ready"):
+        run(world, step(weight=5))
+    assert not world.patches
+
+
+@pytest.mark.parametrize(("weight", "drained"), [(100, True), (50, False)])
+def test_only_a_whole_shift_is_drained(monkeypatch: pytest.MonkeyPatch, weight: int, drained: bool) -> None:
+    world = World(HTTPROUTE, route(rule(100, 0)))
+    world.objects[next(kind for kind in world.objects if kind.kind == "Pod")].pop("blue-1")
+    report = run(world, step(weight=weight, drain={"budget": 5.0})).report()
+    assert (report["drain"].get("connected") == 0) is drained
+
+
+def test_urls_without_an_identity_are_refused() -> None:
+    with pytest.raises(Refused, match="identity"):
+        step(urls=[{"url": "http://shop.example/", "address": None, "ca_cert": None}])
