@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
   - Measures every criterion and returns one verdict each, V(pass), V(fail), V(insufficient) or V(error).
-  - The gate is passed when every blocking criterion is. What was not measured is never a pass. No data or too few samples
-    is V(insufficient), anything that went wrong is V(error), and both keep the gate closed.
+  - The gate is passed when every blocking criterion is. What was not measured is never a pass. No data or too few
+    samples is V(insufficient), anything that went wrong is V(error), and both keep the gate closed.
   - All criteria are evaluated at once. A source that hangs delays no other verdict.
   - Mistakes in the criteria are reported all together, each with its field, before anything is measured.
   - It changes nothing.
@@ -34,21 +34,21 @@ options:
       source:
         description:
           - Where the value comes from, as C(kind) and the options of that kind.
-          - "C(http): C(url), C(address) (IP to connect to, host name and SNI stay), C(ca_cert). Each sample is a request
-            on a new connection. Redirects are answers and are not followed."
+          - "C(http): C(url), C(address) (IP to connect to, host name and SNI stay), C(ca_cert). Each sample is a
+            request on a new connection. Redirects are answers and are not followed."
           - "C(service): C(service), C(path), C(port), C(namespace). The same through the API server, so it reaches a
             Service that nothing routes to yet."
-          - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version only
-            the answers of that version count, and a request that nobody answered is not its error. Waits for the samples
-            until the time is up. See P(runbook.release.witness#module)."
+          - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version
+            only the answers of that version count, and a request that nobody answered is not its error. Waits for the
+            samples until the time is up. See M(runbook.release.witness)."
           - "C(kubernetes): C(object_kind), C(name), C(namespace), C(api_version) (C(apps/v1) if not given)."
         type: dict
         required: true
       select:
         description:
           - Which value.
-          - "C(http) and C(service): C(status), C(latency), C(error_share), C(header:NAME), a dotted key or JMESPath in a
-            JSON body, or a regular expression between slashes, of which the first group counts."
+          - "C(http) and C(service): C(status), C(latency), C(error_share), C(header:NAME), a dotted key or JMESPath in
+            a JSON body, or a regular expression between slashes, of which the first group counts."
           - "C(witness): C(error_share), C(failed), C(lost), C(requests), C(wrong_version), C(p50), C(p95), C(p99)."
           - "C(kubernetes): C(desired), C(updated), C(ready), C(available), C(ready_share), C(restarts), or a dotted key
             or JMESPath in the object."
@@ -63,8 +63,8 @@ options:
       expect:
         description:
           - What the value must be, for example C(< 500 ms), C(>= 95 %), C(== "ok"), C(== true) or C(200..299).
-          - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number in a
-            body is taken to be in the unit of the threshold.
+          - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number in
+            a body is taken to be in the unit of the threshold.
           - Times in C(ns), C(us), C(ms), C(s), C(min), C(h), C(d). Bytes in C(B), C(kB), C(MB), C(GB), C(KiB), C(MiB),
             C(GiB). Power in C(W), C(kW), C(MW). Voltage in C(mV), C(V), C(kV). Rates in C(/s), C(/min), C(/h).
         type: raw
@@ -96,8 +96,8 @@ options:
     default: 60
   hold:
     description:
-      - Go on evaluating for so many seconds. The first blocking criterion that fails ends it at once, otherwise the last
-        evaluation counts.
+      - Go on evaluating for so many seconds. The first blocking criterion that fails ends it at once, otherwise the
+        last evaluation counts.
       - What is V(insufficient) or in V(error) in between may still pass in the end.
     type: float
     default: 0

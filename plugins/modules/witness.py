@@ -15,8 +15,8 @@ description:
   - The load is open-loop. A stalled server does not slow the witness down, so a stall shows as failed requests.
   - Nothing is retried. A request fails when it gets no complete answer within O(timeout), a status other than 2xx or
     3xx, an answer that does not name its version, or one over the wrong protocol.
-  - Every request is one line in the folder O(path), which P(runbook.release.traffic_switch#module) and
-    P(runbook.release.tor_validate#module) read.
+  - Every request is one line in the folder O(path), which M(runbook.release.traffic_switch) and
+    M(runbook.release.tor_validate) read.
   - At a low O(rate) it can watch a system in production for days.
 options:
   state:
