@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from .units import NUMBER, SHARE, Quantity, UnitError, exactly, quantity, rounded
 
 _COMPARISON = re.compile(r"(?P<operator><=|>=|==|!=|<|>)\s*(?P<operand>.+)", re.DOTALL)
-_RANGE = re.compile(r"(?P<low>[^.\s]+(?:\.\d+)?)\s*\.\.\s*(?P<high>.+)")
+_RANGE = re.compile(r"(?P<low>.+?)\s*\.\.\s*(?P<high>.+)")
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>.*)(?P=quote)""", re.DOTALL)
 _WORDS: dict[str, bool] = {"true": True, "false": False}
 _ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {

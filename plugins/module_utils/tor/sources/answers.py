@@ -41,7 +41,7 @@ Request = Callable[[float], Answer]
 
 
 def sample(request: Request, ask: Ask) -> Readings:
-    """One request after the other, as many as the criterion wants and its time allows."""
+    """One request after the other, as many as the criterion wants; one that runs into its deadline says nothing."""
     answers: list[Answer] = []
     latencies: list[Fraction] = []
     lost: list[str] = []
@@ -51,9 +51,11 @@ def sample(request: Request, ask: Ask) -> Readings:
             answers.append(request(ask.left))
             latencies.append(Fraction(time.monotonic_ns() - began, 10**6))
         except (OSError, ReleaseError) as exc:
-            lost.append(str(exc))
+            if answers and not ask.left:
+                break
             if ask.select != "error_share":
                 raise
+            lost.append(str(exc))
     return Readings(_values(ask.select, answers, latencies, lost), len(answers) + len(lost), _evidence(answers, lost))
 
 

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
+from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured, parse
+from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import Readings, Source, World
+
+
+@dataclass(frozen=True)
+class Scripted(Source):
+    """Answers with what the test says."""
+
+    answer: object
+    samples: int = 1
+
+    selects: ClassVar[dict[str, str]] = {"latency": "ms"}
+    text = "a test"
+
+    def read(self, ask, world):
+        answer = self.answer(ask) if callable(self.answer) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return Readings(answer if isinstance(answer, list) else [answer], self.samples, {"raw": "x"})
+
+
+def criterion(answer, expect="< 500 ms", select="latency", **more):
+    return Criterion("it", Scripted(answer, more.pop("given", 1)), select, parse(expect), **more)
+
+
+def verdict_on(*args, **more):
+    (verdict,) = evaluate([criterion(*args, **more)], World()).verdicts
+    return verdict
+
+
+def hang(ask):
+    threading.Event().wait(20)
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "verdict"),
+    [
+        (320, {}, "pass"),
+        (500, {}, "fail"),
+        ([], {}, "insufficient"),
+        (None, {}, "insufficient"),
+        (float("nan"), {}, "insufficient"),
+        (NothingMeasured("nothing there"), {}, "insufficient"),
+        (320, {"samples": 20, "given": 19}, "insufficient"),
+        ([1, 2], {}, "error"),
+        ("slow", {}, "error"),
+        (ReleaseError("refused"), {}, "error"),
+        (ConnectionResetError("reset"), {}, "error"),
+        (KeyError("a bug in a source"), {}, "error"),
+        (hang, {"timeout": 0.05}, "insufficient"),
+    ],
+)
+def test_only_what_was_measured_and_is_good_passes(answer, more, verdict):
+    gate = evaluate([criterion(answer, **more)], World())
+    assert gate.verdicts[0].verdict == verdict
+    assert gate.passed is (verdict == "pass")
+    assert evaluate([criterion(answer, severity="advisory", **more)], World()).passed
+
+
+def test_a_verdict_says_what_it_saw():
+    report = verdict_on(620, clause="TOR 4.2", remedy="add a cache").report()
+    assert report["sentence"] == "it (TOR 4.2): latency is 620 ms, expected < 500 ms (add a cache)"
+    assert (report["observed"], report["unit"], report["margin"], report["threshold"]) == (620, "ms", -120, "< 500 ms")
+    assert report["evidence"] == {"raw": "x"}
+    assert "add a cache" not in verdict_on(320, remedy="add a cache").sentence
+
+
+def test_a_source_that_hangs_holds_up_nobody():
+    began = time.monotonic()
+    gate = evaluate([criterion(hang), *[criterion(1) for dummy in range(20)]], World(), deadline=0.3)
+    assert time.monotonic() - began < 3
+    assert [verdict.verdict for verdict in gate.verdicts] == ["insufficient", *["pass"] * 20]
+    assert not gate.passed
+
+
+def test_fifty_that_wait_take_as_long_as_one():
+    began = time.monotonic()
+    gate = evaluate([criterion(lambda ask: time.sleep(0.2) or 1) for dummy in range(50)], World())
+    assert gate.passed
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_thousand_are_possible():
+    gate = evaluate([criterion(number) for number in range(1000)], World())
+    assert sum(verdict.verdict == "pass" for verdict in gate.verdicts) == 500
+
+
+def test_a_hold_ends_at_the_first_blocking_failure():
+    answers = iter([1, 2, 900])
+    began = time.monotonic()
+    gate = evaluate([criterion(lambda ask: next(answers)), criterion(1)], World(), hold=30)
+    assert not gate.passed
+    assert time.monotonic() - began < 10
+    assert "900 ms" in gate.blockers[0].sentence
+
+
+def test_a_failure_ends_a_hold_though_another_source_hangs():
+    began = time.monotonic()
+    gate = evaluate([criterion(hang), criterion(900)], World(), hold=30)
+    assert time.monotonic() - began < 5
+    assert [verdict.verdict for verdict in gate.verdicts] == ["insufficient", "fail"]
+
+
+def test_a_hold_lasts_and_forgives_what_was_not_known_at_first():
+    answers = iter([NothingMeasured("too early")])
+    began = time.monotonic()
+    gate = evaluate([criterion(lambda ask: next(answers, 1))], World(), hold=0.5)
+    assert gate.passed
+    assert time.monotonic() - began >= 0.5
+
+
+def test_an_advisory_failure_does_not_end_a_hold():
+    began = time.monotonic()
+    gate = evaluate([criterion(900, severity="advisory")], World(), hold=0.3)
+    assert gate.passed
+    assert time.monotonic() - began >= 0.3
+
+
+def test_no_criterion_means_nothing_is_in_the_way():
+    assert evaluate([], World()).passed
