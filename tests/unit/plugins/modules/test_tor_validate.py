@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.errors import Unreachable
+from ansible_collections.runbook.release.plugins.modules import tor_validate
+
+Run = Callable[..., dict[str, Any]]
+
+
+class Cluster:
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def service_get(self, *args: Any, **more: Any) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"version": self.version}).encode()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_module(cluster: Any, *criteria: dict[str, Any], **options: Any) -> dict[str, Any]:
+        def connect(module: Any) -> Any:
+            if isinstance(cluster, Exception):
+                raise cluster
+            return cluster
+
+        monkeypatch.setattr(tor_validate, "kube_client", connect)
+        with patch_module_args({"criteria": list(criteria), "namespace": "shop", **options}), pytest.raises(SystemExit):
+            tor_validate.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run_module
+
+
+def version(wanted: str, **more: Any) -> dict[str, Any]:
+    source = {"kind": "service", "service": "shop-green", "port": 80}
+    return {"name": "version", "source": source, "select": "version", "expect": f'== "{wanted}"', **more}
+
+
+def test_a_gate_that_is_passed(run):
+    result = run(Cluster("2.0"), version("2.0"), version("3.0", severity="advisory"))
+    assert (result["passed"], result["changed"], "failed" in result) == (True, False, False)
+    assert [verdict["verdict"] for verdict in result["verdicts"]] == ["pass", "fail"]
+
+
+def test_a_gate_that_is_not_fails_the_task_with_a_sentence_per_criterion(run):
+    result = run(Cluster("1.0"), version("2.0", remedy="look at the pod"), version("1.0"))
+    assert (result["failed"], result["passed"]) == (True, False)
+    assert "1 of 2 criteria keep the gate closed" in result["msg"]
+    assert 'version is "1.0", expected == "2.0" (look at the pod)' in result["msg"]
+    assert len(result["verdicts"]) == 2
+
+
+def test_a_gate_that_is_not_can_be_left_to_the_caller(run):
+    result = run(Cluster("1.0"), version("2.0"), fail=False)
+    assert (result["passed"], "failed" in result) == (False, False)
+
+
+def test_a_cluster_that_is_away_keeps_the_gate_closed(run):
+    result = run(Unreachable("cannot reach the API server"), version("2.0"))
+    assert result["verdicts"][0]["verdict"] == "error"
+    assert result["failed"]
+
+
+def test_mistakes_are_all_said_before_anything_is_measured(run):
+    result = run(RuntimeError("not asked"), version("2.0", expect="fast"), version("2.0", source={"kind": "x"}))
+    assert len(result["mistakes"]) == 2
+    assert "criteria[0].expect" in result["msg"]
+    assert "criteria[1].source.kind" in result["msg"]
