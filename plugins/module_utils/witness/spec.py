@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -109,8 +110,8 @@ def _required(params: Mapping[str, Any], option: str) -> Sequence[Any]:
 
 def _positive(params: Mapping[str, Any], option: str) -> float:
     number = float(params[option])
-    if not number > 0:
-        raise ReleaseError(f"{params[option]!r} is not greater than 0", where=option)
+    if not math.isfinite(number) or number <= 0:
+        raise ReleaseError(f"{params[option]!r} is not a number greater than 0", where=option)
     return number
 
 
