@@ -228,7 +228,7 @@ class KubeClient:
         headers: t.Mapping[str, str] | None = None,
         timeout: float = 10.0,
     ) -> tuple[int, dict[str, str], bytes]:
-        """GET from a Service through the API server's proxy, once: status, headers and body of the application.
+        """GET from a Service through the API server's proxy, once: status, headers (lower case) and body.
 
         A Service without endpoints answers 503. Prefix the Service with ``https:`` when it speaks TLS.
         """
@@ -239,7 +239,7 @@ class KubeClient:
         status = answer.status_object()
         if status is not None and answer.status in (401, 403, 404):
             raise fault_of(asked, answer.status, status)
-        return answer.status, dict(answer.headers), answer.body
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.body
 
     # how writes are sent
 

@@ -11,12 +11,12 @@ import time
 import typing as t
 from urllib.parse import urlencode
 
-from ..errors import NotReady
+from ..errors import ApiError, NotReady
 from .connection import Connection
 from .faults import Asked, fault_of, unreachable
 from .kinds import POD
 
-ERROR_CHANNEL = 3
+STDOUT, STDERR, OUTCOME = 1, 2, 3
 
 
 def run_in_pod(
@@ -38,9 +38,9 @@ def run_in_pod(
                     output="".join(output)[-4000:],
                 )
             stream.update(timeout=remaining)
-            output.append(stream.read_all())
-        output.append(stream.read_all())
-        return _exit_code(asked, stream.read_channel(ERROR_CHANNEL)), "".join(output)
+            output += [stream.read_channel(channel) for channel in (STDOUT, STDERR) if stream.peek_channel(channel)]
+        output += [stream.read_channel(channel) for channel in (STDOUT, STDERR)]
+        return _exit_code(asked, argv, stream.read_channel(OUTCOME)), "".join(output)
     finally:
         stream.close()
 
@@ -55,7 +55,12 @@ def _open(connection: Connection, asked: Asked, container: str, argv: t.Sequence
     url = f"{connection.host}{POD.path(asked.namespace, asked.name, 'exec')}?{urlencode(query)}"
     try:
         return websocket_call(
-            connection.configuration, "GET", url, headers=connection.credential(), _preload_content=False
+            connection.configuration,
+            "GET",
+            url,
+            headers=connection.credential(),
+            capture_all=False,
+            _preload_content=False,
         )
     except ApiException as error:
         raise _refusal(connection, asked, error) from error
@@ -75,7 +80,7 @@ def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
     return fault_of(asked, int(match.group(1)), payload, said)
 
 
-def _exit_code(asked: Asked, status: str) -> int:
+def _exit_code(asked: Asked, argv: t.Sequence[str], status: str) -> int:
     """What the API server writes last: success, an exit code, or why the command could not be started."""
     outcome = json.loads(status) if status else {}
     if outcome.get("status") == "Success":
@@ -83,4 +88,11 @@ def _exit_code(asked: Asked, status: str) -> int:
     for cause in (outcome.get("details") or {}).get("causes") or []:
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
-    raise fault_of(asked, int(outcome.get("code") or 500), outcome, "the connection ended before the command did")
+    raise ApiError(
+        f"cannot run {argv[0]} in Pod {asked.namespace}/{asked.name}: "
+        + str(outcome.get("message") or "the connection ended before the command did"),
+        remedy="check that the container runs and that its image has this command, then run again",
+        status=int(outcome.get("code") or 0),
+        verb=asked.verb,
+        object=asked.object,
+    )

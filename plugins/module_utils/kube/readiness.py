@@ -19,7 +19,6 @@ __all__ = [
     "Readiness",
     "Watchdog",
     "current_pods_of",
-    "deployment_ready",
     "is_pod_ready",
     "pod_problem",
     "pods_of",
@@ -63,9 +62,6 @@ def workload_ready(workload: Obj) -> Readiness:
     if total > desired or updated > desired:
         missing.append(f"{max(total, updated) - desired} surplus pods of an older version or scale are still there")
     return Readiness(desired, updated, ready, available, tuple(missing))
-
-
-deployment_ready = workload_ready
 
 
 def pods_of(workload: Obj, pods: Objs, replicasets: Objs | None = None) -> list[Obj]:

@@ -196,7 +196,7 @@ def test_service_get_returns_what_the_application_says_and_raises_what_the_api_s
     path = "/api/v1/namespaces/shop/services/web:http/proxy/healthz"
     none = failure(503, 'no endpoints available for service "web"')
     missing = failure(404, 'services "web" not found', details={"kind": "services", "name": "web"})
-    api.on("GET", path, Reply(404, b"no such page", {"x-version": "2"}), none, missing)
+    api.on("GET", path, Reply(404, b"no such page", {"X-Version": "2"}), none, missing)
     status, headers, body = client.service_get("web", "shop", "http", "/healthz", headers={"x-probe": "1"})
     assert (status, headers["x-version"], body) == (404, "2", b"no such page")
     assert api.heard[0].headers["x-probe"] == "1"

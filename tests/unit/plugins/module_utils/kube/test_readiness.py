@@ -138,6 +138,7 @@ def test_ready_endpoints_of_all_slices():
             endpoint("starting", ready=False, serving=False, terminating=False),
             endpoint("leaving", ready=False, serving=True, terminating=True),
             endpoint("publish-not-ready", ready=True, serving=False),
+            endpoint("publish-not-ready-leaving", ready=True, serving=True, terminating=True),
             endpoint("not-a-pod", kind="Node", ready=True),
             {"addresses": ["10.0.0.1"], "conditions": {"ready": True}},
         ]
