@@ -180,7 +180,7 @@ class EntryState:
             "weights": self.weights,
             "even": self.even,
             "shift": self.shift.report(),
-            "accepted": not self.router.unaccepted(self.objs),
+            "accepted": not self.router.unaccepted(self.objs, self.sides),
             "colours": {colour: self.sides[colour].report() for colour in COLOURS},
         }
 

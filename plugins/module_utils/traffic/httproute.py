@@ -68,10 +68,15 @@ class HttpRouteRouter:
             return Mutation()
         return Mutation([op for place in places for op in _changes(entry, objs[0], place, wanted)])
 
-    def unaccepted(self, objs: Sequence[Obj]) -> list[str]:
+    def unaccepted(self, objs: Sequence[Obj], sides: Sides) -> list[str]:
         route = objs[0]
         parents = (route.get("status") or {}).get("parents") or []
-        return [text for wanted in route["spec"].get("parentRefs") or [] for text in _parent(route, wanted, parents)]
+        excused = {"BackendNotFound"} if any(side.obj is None for side in sides.values()) else set()
+        return [
+            text
+            for wanted in route["spec"].get("parentRefs") or []
+            for text in _parent(route, wanted, parents, excused)
+        ]
 
     def backing(self, entry: Entry, side: Side) -> str:
         return side.service
@@ -140,7 +145,7 @@ def _raw_weights(entry: Entry, place: Place, wanted: Weights) -> dict[str, int]:
     return {colour: weight // 100 for colour, weight in raw.items()}
 
 
-def _parent(route: Obj, wanted: Obj, parents: list[Obj]) -> Iterator[str]:
+def _parent(route: Obj, wanted: Obj, parents: list[Obj], excused: set[str]) -> Iterator[str]:
     namespace = route["metadata"]["namespace"]
     key = _parent_key(wanted, namespace)
     found = [parent for parent in parents if _parent_key(parent["parentRef"], namespace) == key]
@@ -153,7 +158,7 @@ def _parent(route: Obj, wanted: Obj, parents: list[Obj]) -> Iterator[str]:
             condition = conditions.get(kind, {})
             if condition.get("observedGeneration") != route["metadata"].get("generation"):
                 yield f"{name} has not looked at this generation ({kind})"
-            elif condition.get("status") != "True":
+            elif condition.get("status") != "True" and condition.get("reason") not in excused:
                 yield f"{name} says {kind}={condition.get('status')}: {condition.get('message', '')}"
 
 

@@ -85,7 +85,7 @@ def prove(
         for snapshot in client.watch(watches(state, plan), time.monotonic() + terms.timeout, tick=TICK):
             endpoints, missing = unproven(state, plan, snapshot)
             missing += prober.missing()
-            missing = missing or list(unwitnessed(witness, patched))
+            missing = missing or list(unwitnessed(witness, patched, sides[plan.target].version))
             if not missing:
                 return Cutover(endpoints, prober.report())
         raise NotReady(
@@ -127,18 +127,22 @@ def unproven(state: EntryState, plan: Plan, snapshot: Snapshot) -> tuple[int, li
         missing.append(f"no pod of {plan.target} is ready")
     if not snapshot.live:
         missing.append("the connection to the API server is lost")
-    return len(endpoints), missing + state.router.unaccepted(objs)
+    return len(endpoints), missing + state.router.unaccepted(objs, state.sides)
 
 
-def unwitnessed(path: str, patched: Moment) -> Iterator[str]:
-    """A request that failed since the patch cannot be undone, so it ends the proof at once."""
+def unwitnessed(path: str, patched: Moment, target: str) -> Iterator[str]:
+    """A request lost since the patch cannot be undone, so it ends the proof at once.
+
+    Errors the target answered itself are none of the switch's: the gate of the step judges them.
+    """
     if not path:
         return
     from ..witness.log import read
     from ..witness.verdict import describe
 
     tally = read(path, since=patched.epoch)
-    bad = tally.failed + tally.wrong
+    own = tally.by_version.get(target)
+    bad = tally.failed + tally.wrong - (own.failed if own else 0)
     first = describe(tally.first_failure) if tally.first_failure else "unknown"
     if bad:
         raise NotReady(

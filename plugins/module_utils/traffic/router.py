@@ -55,8 +55,11 @@ class Router(Protocol):
     def mutation(self, entry: Entry, objs: Sequence[Obj], sides: Sides, wanted: Weights) -> Mutation:
         """What brings every place to the wanted weights, with a `test` before each change; empty when all are there."""
 
-    def unaccepted(self, objs: Sequence[Obj]) -> list[str]:
-        """What is missing until the data plane has accepted this generation."""
+    def unaccepted(self, objs: Sequence[Obj], sides: Sides) -> list[str]:
+        """What is missing until the data plane has accepted this generation.
+
+        Before the first release of the second colour its Service does not exist; that it cannot be found is no objection.
+        """
 
     def backing(self, entry: Entry, side: Side) -> str:
         """Name of the Service whose endpoints receive what is sent to this side."""

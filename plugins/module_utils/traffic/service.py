@@ -60,7 +60,7 @@ class ServiceRouter:
             ]
         )
 
-    def unaccepted(self, objs: Sequence[Obj]) -> list[str]:
+    def unaccepted(self, objs: Sequence[Obj], sides: Sides) -> list[str]:
         """A Service has no status of its own: its endpoints and the answers prove it."""
         return []
 

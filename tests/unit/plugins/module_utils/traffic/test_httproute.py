@@ -148,10 +148,19 @@ def _without_our_weights(obj: dict[str, Any]) -> dict[str, Any]:
 def test_acceptance_is_of_this_generation_and_of_every_parent(parents: list[Any], missing: list[str]) -> None:
     obj = route(rule(100, 0))
     obj["status"]["parents"] = parents
-    assert ROUTER.unaccepted((obj,)) == missing
+    assert ROUTER.unaccepted((obj,), SIDES) == missing
 
 
 def test_a_second_parent_has_to_accept_too() -> None:
     obj = route(rule(100, 0))
     obj["spec"]["parentRefs"].append({"name": "public", "sectionName": "web"})
-    assert ROUTER.unaccepted((obj,)) == ["Gateway shop/public has not answered"]
+    assert ROUTER.unaccepted((obj,), SIDES) == ["Gateway shop/public has not answered"]
+
+
+def test_before_the_second_colour_exists_its_missing_service_is_no_objection() -> None:
+    obj = route(rule(100, 0))
+    obj["status"]["parents"] = [parent(ResolvedRefs="False")]
+    obj["status"]["parents"][0]["conditions"][1]["reason"] = "BackendNotFound"
+    alone = {**SIDES, "green": Side("green", SERVICES["green"], None)}
+    assert ROUTER.unaccepted((obj,), alone) == []
+    assert ROUTER.unaccepted((obj,), SIDES) == ["Gateway shop/public says ResolvedRefs=False: said so"]

@@ -179,10 +179,10 @@ def test_while_both_have_weight_both_may_answer(application: Any) -> None:
     assert cutover.last_old_ms is None
 
 
-def write_witness(folder: Path, *outcomes: str) -> str:
+def write_witness(folder: Path, *outcomes: str, version: str = "2.0") -> str:
     soon = int(time.time() * 1000) + 60_000
     (folder / "witness.json").write_text('{"spec": {"versions": ["1.0", "2.0"]}}')
-    lines = [f"{soon} {soon + 5} new {number} {outcome} 2.0\n" for number, outcome in enumerate(outcomes)]
+    lines = [f"{soon} {soon + 5} new {number} {outcome} {version}\n" for number, outcome in enumerate(outcomes)]
     (folder / "requests.log").write_text("".join(lines))
     return str(folder)
 
@@ -194,8 +194,17 @@ def test_a_witness_without_failures_completes_the_proof(tmp_path: Path) -> None:
 def test_a_failure_the_witness_saw_ends_the_proof_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(NotReady, match="The witness saw 1 of 2 requests fail since the patch"):
-        run(world_at_green(), terms=Terms(3, 0.02, 60), witness=write_witness(tmp_path, "200", "503"))
+        run(world_at_green(), terms=Terms(3, 0.02, 60), witness=write_witness(tmp_path, "200", "503", version="-"))
     assert time.monotonic() - began < 10
+
+
+def test_errors_of_the_target_itself_are_left_to_the_gate(tmp_path: Path) -> None:
+    assert run(world_at_green(), witness=write_witness(tmp_path, "200", "500", version="2.0")).endpoints == 1
+
+
+def test_errors_of_the_other_version_end_the_proof(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="The witness saw 1 of 1 requests fail"):
+        run(world_at_green(), terms=Terms(3, 0.02, 60), witness=write_witness(tmp_path, "500", version="1.0"))
 
 
 def test_a_silent_witness_is_no_witness(tmp_path: Path) -> None:
