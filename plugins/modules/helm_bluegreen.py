@@ -196,6 +196,10 @@ first:
   description: Whether nothing was live yet before. The first version is installed where the entry points to.
   type: bool
   returned: success
+awaits_traffic:
+  description: Whether the target is not live, so that what it runs has yet to get the traffic.
+  type: bool
+  returned: success
 version:
   description: The version the target runs, or will run.
   type: str

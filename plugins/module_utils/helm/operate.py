@@ -61,6 +61,7 @@ class Outcome:
             "live": self.have.live,
             "idle": self.have.idle,
             "first": self.have.first,
+            "awaits_traffic": self.plan.target != self.have.live,
             "version": self.version,
             "digest": self.digest,
             "capacity": {f"{kind}/{name}": count for (kind, name), count in sorted(self.plan.capacity.items())},
