@@ -4,24 +4,24 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.callback import CallbackBase
-
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
 short_description: Print the outcome of each release as the last lines on the screen
 version_added: 0.1.0
 description:
-  - Prints, after the recap, one line for each host that ran a release, taken from the statistic C(release_outcome) which the
-    role P(runbook.release.report#role) sets.
+  - Prints, after the recap, one line for each host that ran a release, taken from the statistic C(release_outcome)
+    which the role P(runbook.release.report#role) sets.
   - Prints the message of the failure for hosts that stopped before a release began.
 requirements:
   - Enable it with C(callbacks_enabled = runbook.release.summary) in C(ansible.cfg) or E(ANSIBLE_CALLBACKS_ENABLED).
 author:
   - runbook.release contributors (@runbook-release)
 """
+
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):

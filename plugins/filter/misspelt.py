@@ -12,7 +12,8 @@ name: misspelt
 short_description: Name variables that no schema declares
 version_added: 0.1.0
 description:
-  - Takes the names of variables in use and returns one sentence for each that is not declared, with the nearest declared name.
+  - Takes the names of variables in use and returns one sentence for each that is not declared, with the nearest
+    declared name.
 options:
   _input:
     description: Names in use.

@@ -77,7 +77,7 @@ def _unpack_charts(places: Places) -> Path:
     return charts
 
 
-def _pause(_: Places, scratch: Path) -> list[Image]:
+def _pause(_places: Places, scratch: Path) -> list[Image]:
     busybox = Path(shutil.which("busybox") or "/bin/busybox")
     base = layer(scratch / "pause", [(busybox, "/bin/busybox")])
     return [Image("localhost/pause:1", (base,), ("/bin/busybox", "sleep", "2147483647"))]
@@ -106,7 +106,7 @@ def _podinfo(places: Places, scratch: Path) -> list[Image]:
     ]
 
 
-def _stand_in(_: Places, scratch: Path) -> list[Image]:
+def _stand_in(_places: Places, scratch: Path) -> list[Image]:
     python = _python(scratch)
     program = layer(scratch / "program", [(source, f"/app/{source.name}") for source in _stand_in_sources()])
     return [

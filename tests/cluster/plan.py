@@ -69,7 +69,7 @@ class Part:
 
 
 def kubernetes_version_flags() -> str:
-    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    major, minor, _patch = KUBERNETES.removeprefix("v").split(".")
     values = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
     return " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
 

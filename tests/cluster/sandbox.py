@@ -98,7 +98,7 @@ class Sandbox:
         if Path(f"/run/netns/{self.places.name}").exists():
             run(["ip", "netns", "del", self.places.name])
         for root in self._cgroups():
-            for folder, _, _ in os.walk(root, topdown=False):
+            for folder, _folders, _files in os.walk(root, topdown=False):
                 os.rmdir(folder)
         if any(str(self.places.state) in line for line in Path("/proc/self/mountinfo").read_text().splitlines()):
             raise Problem(f"Something is mounted below {self.places.state}; unmount it before it can be removed.")

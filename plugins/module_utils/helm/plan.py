@@ -133,7 +133,9 @@ class Uninstall:
         return f"uninstall release {self.release}"
 
 
-Step = Recover | CreateShared | Install | Scale | Hold | Release | Prove | Disavow | Certify | Quarantine | Uninstall
+Step: t.TypeAlias = (
+    "Recover | CreateShared | Install | Scale | Hold | Release | Prove | Disavow | Certify | Quarantine | Uninstall"
+)
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,8 @@ class KubeClient:
     def _patch(
         self, asked: Asked, body: t.Any, patch: str, retry: Retry, query: t.Mapping[str, str] | None = None
     ) -> Obj:
-        assert asked.kind is not None
+        if asked.kind is None:
+            raise TypeError("a patch needs an object of a kind")
         request = Request(
             asked,
             "PATCH",

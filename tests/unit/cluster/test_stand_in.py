@@ -56,7 +56,7 @@ def start() -> Iterator[Callable[..., StandIn]]:
 def test_every_answer_names_the_version(start: Callable[..., StandIn]) -> None:
     app = start("1.6.0", health=["/health"], answers={"/status": {"state": "active"}})
     for path, code in {"/version": 200, "/health": 200, "/status": 200, "/metrics": 200, "/nothing": 404}.items():
-        status, headers, _ = app.get(path)
+        status, headers, _body = app.get(path)
         assert (status, headers["X-App-Version"]) == (code, "1.6.0"), path
     assert json.loads(app.get("/version")[2]) == {"version": "1.6.0"}
     assert json.loads(app.get("/status")[2]) == {"state": "active"}
@@ -80,7 +80,7 @@ def test_a_stream_ends_after_its_time(start: Callable[..., StandIn]) -> None:
 
 def test_metrics_count_requests(start: Callable[..., StandIn]) -> None:
     app = start()
-    for _ in range(3):
+    for _try in range(3):
         app.get("/version")
     text = app.get("/metrics")[2].decode()
     assert 'http_requests_total{path="/version",code="200"} 3' in text
@@ -89,9 +89,9 @@ def test_metrics_count_requests(start: Callable[..., StandIn]) -> None:
 
 def test_errors_come_in_the_given_share_and_never_on_health(start: Callable[..., StandIn]) -> None:
     app = start("1.6.1", faults={"1.6.1": {"error_share": 0.05}})
-    codes = [app.get("/version")[0] for _ in range(100)]
+    codes = [app.get("/version")[0] for _try in range(100)]
     assert codes.count(500) == 5
-    assert [app.get("/healthz")[0] for _ in range(40)].count(200) == 40
+    assert [app.get("/healthz")[0] for _try in range(40)].count(200) == 40
 
 
 def test_a_fault_is_of_one_version_only(start: Callable[..., StandIn]) -> None:
@@ -111,14 +111,14 @@ def test_an_unready_version_says_so(start: Callable[..., StandIn]) -> None:
 
 def test_a_crashing_version_ends_with_a_reason() -> None:
     process = spawn("1.6.2", {"faults": {"1.6.2": {"crash": True}}})
-    _, errors = process.communicate(timeout=10)
+    _output, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "fatal: version 1.6.2" in errors
 
 
 def test_a_misspelt_setting_is_refused() -> None:
     process = spawn("1.0.0", {"fault": {}})
-    _, errors = process.communicate(timeout=10)
+    _output, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "fault" in errors
 
@@ -140,7 +140,7 @@ def test_leaving_still_answers_and_closes_connections(start: Callable[..., Stand
     app.process.send_signal(signal.SIGTERM)
     status, headers = 200, {"Connection": ""}
     while headers.get("Connection") != "close":
-        status, headers, _ = app.get("/version", connection)
+        status, headers, _body = app.get("/version", connection)
     assert status == 200
     assert app.get("/version")[0] == 200
 
@@ -148,7 +148,7 @@ def test_leaving_still_answers_and_closes_connections(start: Callable[..., Stand
 def test_many_connections_at_once_are_served(start: Callable[..., StandIn]) -> None:
     app = start()
     codes: list[int] = []
-    threads = [threading.Thread(target=lambda: codes.append(app.get("/version")[0])) for _ in range(100)]
+    threads = [threading.Thread(target=lambda: codes.append(app.get("/version")[0])) for _try in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:

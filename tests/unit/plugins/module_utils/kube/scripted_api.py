@@ -55,7 +55,7 @@ class Heard:
     body: t.Any
 
 
-Line = Reply | HangUp | Stream
+Line: t.TypeAlias = "Reply | HangUp | Stream"
 
 
 def failure(status: int, message: str, **more: t.Any) -> Reply:

@@ -26,7 +26,7 @@ class Scripted(Source):
 
     def read(self, ask, world):
         answer = self.answer(ask) if callable(self.answer) else self.answer
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return Readings(answer if isinstance(answer, list) else [answer], self.samples, {"raw": "x"})
 
