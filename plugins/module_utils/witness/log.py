@@ -144,10 +144,15 @@ class Columns:
     versions: Sequence[bytes] = ()
 
     def window(self, since_ms: float, until_ms: float) -> Columns:
-        """The requests that began in the window."""
-        if not self.starts or (min(self.starts) >= since_ms and max(self.starts) < until_ms):
+        """The requests that began in the window; streams that also ended in it, as the stop cuts the last one."""
+        if not self.starts or (min(self.starts) >= since_ms and max(self.ends) < until_ms):
             return self
-        chosen = [index for index, start in enumerate(self.starts) if since_ms <= start < until_ms]
+        stream = STREAM.encode()
+        chosen = [
+            index
+            for index, (start, end, shape) in enumerate(zip(self.starts, self.ends, self.shapes, strict=True))
+            if since_ms <= start < until_ms and (shape != stream or end < until_ms)
+        ]
         return Columns(
             [self.starts[i] for i in chosen],
             [self.ends[i] for i in chosen],

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -31,6 +32,8 @@ class Target(http.server.ThreadingHTTPServer):
         self.manner = "well"
         self.streaming = "nameless"
         self.hung = threading.Event()
+        self.dripped = threading.Event()
+        self.over = threading.Event()
         self.asked_by: set[tuple[str, int]] = set()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -40,6 +43,7 @@ class Target(http.server.ThreadingHTTPServer):
 
     def die(self) -> None:
         self.manner = "closing"
+        self.over.set()
         self.shutdown()
         self.server_close()
 
@@ -87,7 +91,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def hanging(self) -> None:
         self.server.hung.set()
-        time.sleep(1)
+        self.server.over.wait(3)
+        self.close_connection = True
+
+    def dripping(self) -> None:
+        self.connection.sendall(b"HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for dummy in range(50):
+                self.connection.sendall(b"x")
+                self.server.dripped.set()
+                time.sleep(0.1)
+        self.close_connection = True
 
     def stream(self) -> None:
         getattr(self, self.server.streaming)()
@@ -113,8 +127,8 @@ def spec(target: Target) -> Any:
                 "urls": [{"url": f"http://shop.test:{target.port}/", "address": "127.0.0.1"}],
                 "identity": {"json": "app.version"},
                 "versions": ["1.0"],
-                "rate": 100,
-                "timeout": 500,
+                "rate": 50,
+                "timeout": 2000,
                 "duration": 30,
                 **changes,
             }

@@ -68,6 +68,13 @@ def test_the_window_goes_by_when_a_request_was_sent(folder):
     assert read(where, until=(T0 + 1000) / 1000).sent == 1
 
 
+def test_the_stream_that_the_stop_cuts_is_not_judged(folder):
+    lines = (f"{T0} {T0 + 2100} stream 0 cut -", f"{T0} {T0 + 2100} new 0 timeout -")
+    tally = read(folder(*lines, stopped=(T0 + 2000) / 1000))
+    assert tally.by_shape.keys() == {"new"}
+    assert read(folder(*lines, stopped=(T0 + 2200) / 1000)).failed == 2
+
+
 def test_a_line_being_written_is_not_there_yet(folder):
     assert read(folder(f"{T0} {T0 + 1} new 0 200 1.0", tail=f"{T0} {T0 + 1} new 1 50")).sent == 1
 
