@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ReleaseError
+from ..errors import Forbidden, ReleaseError
 from ..kube.kinds import POD
 from .entry import Obj, Side
 
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 QUIET = 3.0
 ESTABLISHED = "01"
+HEADING = "local_address"
 LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
-TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+READERS = (
+    ("cat", *TABLES),
+    ("busybox", "cat", *TABLES),
+    ("python3", "-c", "import sys\nfor name in sys.argv[1:]: print(open(name).read())", *TABLES),
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,15 @@ def drain(client: KubeClient, namespace: str, old: Side, budget: float, witness:
     began, since = time.monotonic(), time.time()
     selector = ",".join(f"{key}={value}" for key, value in sorted(old.selector.items()))
     pods = [pod for pod in client.list(POD, namespace=namespace, labels=selector) if _is_running(pod)]
+    connected, reason = _count(client, namespace, pods, old)
     while True:
-        connected, reason = _count(client, namespace, pods, old)
-        spent = time.monotonic() - began
         stale, quiet = _stale(witness, old.version, since)
+        spent = time.monotonic() - began
         if connected == 0 or (connected is None and quiet) or spent >= budget:
             return Drained(spent, connected, reason, stale)
         time.sleep(min(INTERVAL, budget - spent))
+        if connected is not None:
+            connected, reason = _count(client, namespace, pods, old)
 
 
 def established(table: str, ports: Iterable[int]) -> int:
@@ -99,17 +107,18 @@ def _count(client: KubeClient, namespace: str, pods: list[Obj], old: Side) -> tu
 def _connected(client: KubeClient, namespace: str, pod: Obj, service: Obj) -> int:
     """All containers of a pod share its network, so the first that can be read speaks for it."""
     name = pod["metadata"]["name"]
-    reasons = []
     for container in pod["spec"]["containers"]:
-        try:
-            _code, output = client.exec(name, namespace, container["name"], list(TABLES))
-        except ReleaseError as exc:
-            reasons.append(exc.what)
-            continue
-        if "local_address" in output:
-            return established(output, target_ports(service, pod))
-        reasons.append(f"container {container['name']} has no cat to read /proc/net/tcp with")
-    raise Uncountable(f"connections of pod {name} cannot be counted: {', '.join(reasons)}")
+        for argv in READERS:
+            try:
+                _code, output = client.exec(name, namespace, container["name"], list(argv))
+            except Forbidden as exc:
+                raise Uncountable(exc.what) from exc
+            except ReleaseError:
+                continue
+            if HEADING in output:
+                return established(output, target_ports(service, pod))
+    commands = ", ".join(argv[0] for argv in READERS)
+    raise Uncountable(f"no container of pod {name} can read {TABLES[0]}: none has {commands}")
 
 
 def _stale(witness: str, version: str, since: float) -> tuple[int | None, bool]:

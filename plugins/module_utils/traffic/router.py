@@ -58,7 +58,7 @@ class Router(Protocol):
     def unaccepted(self, objs: Sequence[Obj], sides: Sides) -> list[str]:
         """What is missing until the data plane has accepted this generation.
 
-        Before the first release of the second colour its Service does not exist; that it cannot be found is no objection.
+        Before the first release of the second colour its Service does not exist; that is no objection.
         """
 
     def backing(self, entry: Entry, side: Side) -> str:

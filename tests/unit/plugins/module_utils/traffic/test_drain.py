@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden
+from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, POD
 from ansible_collections.runbook.release.plugins.module_utils.traffic import drain as draining
 from ansible_collections.runbook.release.plugins.module_utils.traffic.drain import drain, established, target_ports
@@ -97,13 +97,21 @@ def test_it_ends_with_the_budget_and_says_who_is_left() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [("exec failed: cat not found", "has no cat"), (Forbidden("pods/exec is not allowed", status=403), "not allowed")],
+    [
+        ("exec failed: cat not found", "none has cat, busybox, python3"),
+        (ReleaseError("cannot run cat"), "none has cat, busybox, python3"),
+        (Forbidden("pods/exec is not allowed", status=403), "not allowed"),
+    ],
 )
 def test_what_cannot_be_counted_takes_the_whole_budget(answer: Any, said: str) -> None:
     result = drain(Draining(answer), NAMESPACE, BLUE, budget=0.15)
     assert result.connected is None
     assert said in result.reason
     assert result.seconds >= 0.15
+
+
+def test_the_second_reader_is_tried_where_the_first_is_missing() -> None:
+    assert drain(Draining(ReleaseError("cannot run cat"), EMPTY), NAMESPACE, BLUE, budget=30).connected == 0
 
 
 def test_without_old_pods_nobody_is_connected() -> None:
