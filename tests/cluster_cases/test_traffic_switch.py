@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -288,6 +289,51 @@ def test_weights_somebody_changes_during_the_step_fail_it_with_their_name(
     assert result["failed"]
     assert "argocd-controller" in result["msg"]
     assert version(web, stored) != before
+
+
+@pytest.fixture
+def api(client: KubeClient) -> KubeClient:
+    """A component whose pods let their connections be counted; the entry is on blue."""
+    for colour, tag in (("blue", "1.5.0"), ("green", "1.6.0")):
+        labels = {"app": "api", "colour": colour}
+        container = {"name": "api", "image": f"localhost/stand-in:{tag}", "imagePullPolicy": "Never"}
+        ports = [{"name": "http", "port": 8090}]
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+        front = {"name": f"api-{colour}", "annotations": {"runbook.release/version": tag}}
+        client.apply(DEPLOYMENT, {"metadata": {"name": f"api-{colour}"}, "spec": spec}, SPACE)
+        client.apply(SERVICE, {"metadata": front, "spec": {"selector": labels, "ports": ports}}, SPACE)
+    entry = {"type": "NodePort", "selector": {"app": "api", "colour": "blue"}, "ports": ports}
+    client.apply(SERVICE, {"metadata": {"name": "api"}, "spec": entry}, SPACE, force=True)
+    for name in ("api", "api-green"):
+        wait_for(lambda name=name: len(endpoints(client, name)) == 1)
+    return client
+
+
+def test_connections_to_the_old_side_are_counted_and_waited_for(api: KubeClient) -> None:
+    port = api.get(SERVICE, "api", SPACE)["spec"]["ports"][0]["nodePort"]
+    address = os.environ["GATEWAY_ADDRESS"]
+    shared: Obj = {
+        "entry": {"kind": "service", "name": "api"},
+        "urls": [{"url": f"http://{address}:{port}/version"}],
+        "identity": {"header": "X-App-Version"},
+    }
+    wait_for(lambda: Probe(Identity(header="X-App-Version"), shared["urls"][0]["url"]).ask().version == "1.5.0")
+    clients = [http.client.HTTPConnection(address, port) for _client in range(3)]
+    for one in clients:
+        one.request("GET", "/version")
+        assert one.getresponse().read()
+    kept = run("traffic_switch", **shared, colour="green", drain={"budget": 2})
+    assert not kept.get("failed"), kept["msg"]
+    assert kept["drain"]["connected"] >= 3, kept["drain"]
+    for one in clients:
+        one.request("GET", "/version")
+        answer = one.getresponse()
+        assert (answer.read() and answer.headers["X-App-Version"]) == "1.5.0"
+        one.close()
+    left = run("traffic_switch", **shared, colour="green", drain={"budget": 60})
+    assert left["drain"]["connected"] == 0, left["drain"]
+    assert left["drain"]["seconds"] < 60
 
 
 def test_weight_on_an_empty_side_is_refused(web: KubeClient) -> None:
