@@ -18,7 +18,13 @@ NOW = 1_000_000.0
 
 
 def deployment(
-    name: str, labels: Obj, replicas: int | None = 2, image: str = "registry/shop:1", *, status: int | None = None, **pod: Any
+    name: str,
+    labels: Obj,
+    replicas: int | None = 2,
+    image: str = "registry/shop:1",
+    *,
+    status: int | None = None,
+    **pod: Any,
 ) -> Obj:
     spec: Obj = {
         "selector": {"matchLabels": labels},

@@ -45,7 +45,9 @@ def test_the_first_version_goes_where_the_entry_points() -> None:
 
 
 def test_a_first_version_that_failed_is_tried_again_at_the_same_place() -> None:
-    failed = empty("blue", weight=100, revision=Revision("shop-blue", 1, "deployed", 0, "s"), front=service("shop-blue", {}))
+    failed = empty(
+        "blue", weight=100, revision=Revision("shop-blue", 1, "deployed", 0, "s"), front=service("shop-blue", {})
+    )
     plan = decide(have(failed, empty("green")), staged(), both())
     assert (plan.target, kinds(plan.steps)) == ("blue", [Install, Scale, Prove, Certify])
 
@@ -130,7 +132,7 @@ def test_an_entry_that_is_split_evenly_is_refused() -> None:
 def test_a_source_without_the_colour_service_is_refused() -> None:
     green = shop("green")
     renderings = both() | {"green": replace(green, objects=[service("web", {"app": "shop-green"}), green.objects[1]])}
-    with pytest.raises(Refused, match="renders no Service shop-green .* it renders web"):
+    with pytest.raises(Refused, match=r"renders no Service shop-green .* it renders web"):
         decide(have(running("blue", "1", weight=100), empty("green")), staged(), renderings)
 
 
@@ -175,7 +177,8 @@ def test_the_floor_counts_for_what_serves_only() -> None:
 
 def test_an_autoscaler_is_held_at_the_capacity() -> None:
     renderings = {
-        colour: shop(colour, "2", hpa(f"shop-{colour}", f"shop-{colour}", 2), replicas=None) for colour in ("blue", "green")
+        colour: shop(colour, "2", hpa(f"shop-{colour}", f"shop-{colour}", 2), replicas=None)
+        for colour in ("blue", "green")
     }
     plan = decide(have(running("blue", "1", ready=6, weight=100), empty("green")), staged(), renderings)
     assert Hold("shop-green", 6, 2) in plan.steps
@@ -238,7 +241,9 @@ def test_nobody_goes_back_to_nothing() -> None:
 
 
 def test_retiring_scales_down_and_remembers() -> None:
-    plan = decide(have(running("blue", "1", ready=3), running("green", "2", weight=100), AFTER_SHIFT), Want("retired"), {})
+    plan = decide(
+        have(running("blue", "1", ready=3), running("green", "2", weight=100), AFTER_SHIFT), Want("retired"), {}
+    )
     assert plan.steps == (Scale(("Deployment", "shop-blue"), 0, remember=3),)
 
 

@@ -50,7 +50,15 @@ SMALL = pod(container(requests={"cpu": "500m", "memory": "256Mi"}))
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("250m", "0.25"), ("2", "2"), ("1Gi", "1073741824"), ("1.5k", "1500"), ("1e3", "1000"), (4, "4"), ("100M", "100000000")],
+    [
+        ("250m", "0.25"),
+        ("2", "2"),
+        ("1Gi", "1073741824"),
+        ("1.5k", "1500"),
+        ("1e3", "1000"),
+        (4, "4"),
+        ("100M", "100000000"),
+    ],
 )
 def test_quantities(text: Any, number: str) -> None:
     assert quantity(text) == Decimal(number)
@@ -76,7 +84,9 @@ def test_a_pod_takes_its_containers_or_its_largest_init_container() -> None:
 
 
 def test_limits_stand_in_for_requests_and_a_limit_range_for_both() -> None:
-    ranges = [{"spec": {"limits": [{"type": "Container", "default": {"memory": "2Mi"}, "defaultRequest": {"memory": "1Mi"}}]}}]
+    ranges = [
+        {"spec": {"limits": [{"type": "Container", "default": {"memory": "2Mi"}, "defaultRequest": {"memory": "1Mi"}}]}}
+    ]
     amounts = pod_amounts(pod(container(limits={"cpu": "1"})), defaults_of(ranges))
     assert {key: int(value) for key, value in amounts.items()} == {
         "pods": 1,
@@ -127,9 +137,19 @@ def test_a_container_must_state_what_the_quota_counts() -> None:
         ({"scopes": ["NotBestEffort"]}, True),
         ({"scopes": ["Terminating"]}, False),
         ({"scopes": ["NotTerminating"]}, True),
-        ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["hi"]}]}}, True),
+        (
+            {
+                "scopeSelector": {
+                    "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["hi"]}]
+                }
+            },
+            True,
+        ),
         ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "DoesNotExist"}]}}, False),
-        ({"scopeSelector": {"matchExpressions": [{"scopeName": "CrossNamespacePodAffinity", "operator": "Exists"}]}}, False),
+        (
+            {"scopeSelector": {"matchExpressions": [{"scopeName": "CrossNamespacePodAffinity", "operator": "Exists"}]}},
+            False,
+        ),
     ],
 )
 def test_a_quota_counts_only_the_pods_in_its_scope(spec: Any, applies: bool) -> None:
@@ -172,7 +192,9 @@ def test_a_pool_that_may_grow_is_a_warning() -> None:
 def test_nodes_that_take_no_pods_do_not_count() -> None:
     cordoned = node()
     cordoned["spec"] = {"unschedulable": True}
-    assert "No node is ready" in refuse_over_nodes([cordoned, node(ready="False")], [], [Demand("d", 1, SMALL)], NOTHING)
+    assert "No node is ready" in refuse_over_nodes(
+        [cordoned, node(ready="False")], [], [Demand("d", 1, SMALL)], NOTHING
+    )
 
 
 def test_demand_is_what_is_to_be_and_what_is_there_now() -> None:

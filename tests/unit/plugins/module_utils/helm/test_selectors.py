@@ -58,7 +58,9 @@ def test_one_object_in_both_colours_is_refused() -> None:
 )
 def test_a_selector_that_matches_both_colours_is_refused(wide: dict[str, Any], owner: str) -> None:
     blue = deployment("shop-blue", {"app": "shop", "colour": "blue"})
-    with pytest.raises(Refused, match=f"selector of {owner} would match the pods of both colours.*Deployment shop-blue"):
+    with pytest.raises(
+        Refused, match=f"selector of {owner} would match the pods of both colours.*Deployment shop-blue"
+    ):
         refuse_overlap("green", [wide], [blue])
     with pytest.raises(Refused, match=f"selector of {owner}"):
         refuse_overlap("blue", [blue], [wide])
