@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 Obj = dict[str, t.Any]
 COALESCE = 0.02
 LONGEST_WATCH = 120.0
+SHORTEST_WATCH = 1.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class _Follower(threading.Thread):
             try:
                 if not self._version:
                     self._list()
-                failures = 0 if self._follow() else failures + 1
+                failures = 0 if self._follow() else 1
             except Exception as error:
                 failures += 1
                 if not self._survives(error):
@@ -182,7 +183,7 @@ class _Follower(threading.Thread):
         self._events.put(_Event(self._index, full=full))
 
     def _follow(self) -> bool:
-        """Pass on events until the connection ends; whether there were any."""
+        """Pass on events until the connection ends; whether it was worth having: heard something, or lasted."""
         import urllib3
 
         seconds = max(1, int(min(LONGEST_WATCH, self._deadline - time.monotonic())))
@@ -200,16 +201,17 @@ class _Follower(threading.Thread):
             Request(asked, "GET", path, query, read_timeout=seconds + 5.0)
         )
         self.connected = True
+        begun = time.monotonic()
         try:
             for line in _lines(response):
                 heard = True
                 self._pass_on(asked, json.loads(line))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return heard
+            self.connected = False
         finally:
             self._response = None
             response.close()
-        return heard
+        return heard or time.monotonic() - begun >= SHORTEST_WATCH
 
     def _pass_on(self, asked: Asked, event: Obj) -> None:
         """One event of the API server; an error ends the watch, 410 as it is too old to go on from its version."""
