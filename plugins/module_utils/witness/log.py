@@ -16,25 +16,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote
 
 from ..errors import ReleaseError
+from .lines import STREAM, Columns, read_parts
 
 DESCRIPTION_FILE = "witness.json"
-LOG_FILE = "requests.log"
 SUMMARY_FILE = "summary.json"
-STREAM = "stream"
 NO_VERSION = ""
 
-_COLUMNS = 6
 _EXAMPLES = 5
-_DISORDER_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,6 @@ class Tally:
 
     total: Answers = field(default_factory=Answers)
     wrong: int = 0
-    in_flight: int = 0
     by_version: Mapping[str, Answers] = field(default_factory=dict)
     by_shape: Mapping[str, Answers] = field(default_factory=dict)
     first_failures: tuple[Request, ...] = ()
@@ -107,8 +104,8 @@ def read(path: str | Path, since: float = 0.0, until: float = math.inf) -> Tally
     """Tally the requests the witness in `path` sent in the window, epoch seconds, that have ended."""
     description = read_description(path)
     until = min(until, description.get("stopped") or math.inf)
-    columns = read_columns(path, since * 1000).window(since * 1000, until * 1000)
-    return tally(columns, description["spec"]["versions"])
+    parts = (part.window(since * 1000, until * 1000) for part in read_parts(path, since * 1000))
+    return tally(parts, description["spec"]["versions"])
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
@@ -132,117 +129,25 @@ def answered_ok(outcome: str) -> bool:
     return outcome.isdigit() and outcome[0] in "23"
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The log as columns: 300,000 lines have to be read within a second."""
-
-    starts: Sequence[int] = ()
-    ends: Sequence[int] = ()
-    shapes: Sequence[bytes] = ()
-    sequences: Sequence[int] = ()
-    outcomes: Sequence[bytes] = ()
-    versions: Sequence[bytes] = ()
-
-    def window(self, since_ms: float, until_ms: float) -> Columns:
-        """The requests that began in the window; streams that also ended in it, as the stop cuts the last one."""
-        if not self.starts or (min(self.starts) >= since_ms and max(self.ends) < until_ms):
-            return self
-        stream = STREAM.encode()
-        chosen = [
-            index
-            for index, (start, end, shape) in enumerate(zip(self.starts, self.ends, self.shapes, strict=True))
-            if since_ms <= start < until_ms and (shape != stream or end < until_ms)
-        ]
-        return Columns(
-            [self.starts[i] for i in chosen],
-            [self.ends[i] for i in chosen],
-            [self.shapes[i] for i in chosen],
-            [self.sequences[i] for i in chosen],
-            [self.outcomes[i] for i in chosen],
-            [self.versions[i] for i in chosen],
-        )
-
-    def request(self, index: int) -> Request:
-        return Request(
-            self.starts[index],
-            self.ends[index],
-            self.shapes[index].decode(),
-            self.outcomes[index].decode(),
-            _version(self.versions[index]),
-        )
-
-    def sequences_of(self, shape: bytes) -> list[int]:
-        return [number for number, own in zip(self.sequences, self.shapes, strict=True) if own == shape]
-
-    def complete_before(self, moment_ms: float, shape: str) -> bool:
-        """Whether every request of `shape` sent before `moment_ms` has ended: one sent later shows which those are."""
-        later = self.window(moment_ms, math.inf).sequences_of(shape.encode())
-        if not later:
-            return False
-        earlier = [number for number in self.sequences_of(shape.encode()) if number < min(later)]
-        return not earlier or min(later) - min(earlier) == len(earlier)
-
-
-def read_columns(path: str | Path, since_ms: float = 0.0) -> Columns:
-    """Every complete line; with `since_ms` the end of the log that has all requests begun since, and some more."""
-    file = Path(path) / LOG_FILE
-    try:
-        with file.open("rb") as log:
-            if since_ms > 0:
-                log.seek(_offset_of(log, since_ms - _DISORDER_MS))
-            data = log.read()
-    except FileNotFoundError:
-        return Columns()
-    try:
-        return _parse(data[: data.rfind(b"\n") + 1])
-    except ValueError as exc:
-        raise ReleaseError(
-            f"The log is damaged: {exc}", where=str(file), remedy="stop this witness and start a new one"
-        ) from exc
-
-
-def _parse(data: bytes) -> Columns:
-    words = data.split()
-    if len(words) != _COLUMNS * data.count(b"\n"):
-        raise ValueError(f"a line does not have {_COLUMNS} columns")
-    starts, ends, shapes, sequences, outcomes, versions = (words[place::_COLUMNS] for place in range(_COLUMNS))
-    return Columns(list(map(int, starts)), list(map(int, ends)), shapes, list(map(int, sequences)), outcomes, versions)
-
-
-def _offset_of(log: BinaryIO, end_ms: float) -> int:
-    """Where the first line begins that ended at `end_ms` or later: lines are written as requests end."""
-    low, high = 0, log.seek(0, os.SEEK_END)
-    while low < high:
-        middle = (low + high) // 2
-        log.seek(max(middle - 1, 0))
-        if middle:
-            log.readline()
-        line_at = log.tell()
-        line = log.readline()
-        words = line.split(maxsplit=2)
-        if line_at >= high or len(words) < _COLUMNS // 2 or int(words[1]) >= end_ms:
-            high = middle
-        else:
-            low = line_at + len(line)
-    log.seek(max(low - 1, 0))
-    if low:
-        log.readline()
-    return log.tell()
-
-
-def tally(columns: Columns, versions: Iterable[str]) -> Tally:
+def tally(parts: Iterable[Columns], versions: Iterable[str]) -> Tally:
     """Count; `versions` are those that may answer."""
     allowed = {NO_VERSION, *versions}
-    durations = [end - start for start, end in zip(columns.starts, columns.ends, strict=True)]
-    counts = Counter(zip(columns.shapes, columns.outcomes, columns.versions, durations, strict=True))
+    counts: Counter[tuple[bytes, bytes, bytes, int]] = Counter()
+    first_failures: list[Request] = []
+    first_start, last_end = math.inf, 0
+    for part in parts:
+        durations = map(operator.sub, part.ends, part.starts)
+        counts.update(zip(part.shapes, part.outcomes, part.versions, durations, strict=True))
+        first_failures += _failures(part, allowed, _EXAMPLES - len(first_failures))
+        first_start = min(first_start, min(part.starts, default=math.inf))
+        last_end = max(last_end, max(part.ends, default=0))
     rows = [
-        _Row(shape.decode(), answered_ok(outcome.decode()), _version(version), duration, count)
+        _Row(_text(shape), answered_ok(_text(outcome)), _version(version), duration, count)
         for (shape, outcome, version, duration), count in counts.items()
     ]
     return Tally(
         total=_answers(rows),
         wrong=sum(row.count for row in rows if row.version not in allowed),
-        in_flight=sum(_holes(columns.sequences_of(shape)) for shape in set(columns.shapes)),
         by_version={
             version: _answers(row for row in rows if row.version == version)
             for version in sorted({row.version for row in rows})
@@ -251,9 +156,9 @@ def tally(columns: Columns, versions: Iterable[str]) -> Tally:
             shape: _answers((row for row in rows if row.shape == shape), timed=(shape,))
             for shape in sorted({row.shape for row in rows})
         },
-        first_failures=_first_failures(columns, allowed),
-        first_start_ms=min(columns.starts, default=0),
-        last_end_ms=max(columns.ends, default=0),
+        first_failures=tuple(first_failures),
+        first_start_ms=0 if math.isinf(first_start) else int(first_start),
+        last_end_ms=last_end,
     )
 
 
@@ -290,23 +195,32 @@ def _percentiles(durations: Counter[int], ranks: Sequence[int]) -> list[int | No
     return found
 
 
-def _holes(sequences: Sequence[int]) -> int:
-    return max(sequences) - min(sequences) + 1 - len(sequences) if sequences else 0
-
-
-def _first_failures(columns: Columns, allowed: set[str]) -> tuple[Request, ...]:
-    failing = {outcome for outcome in set(columns.outcomes) if not answered_ok(outcome.decode())}
-    wrong = {version for version in set(columns.versions) if _version(version) not in allowed}
+def _failures(part: Columns, allowed: set[str], most: int) -> list[Request]:
+    failing = {outcome for outcome in set(part.outcomes) if not answered_ok(_text(outcome))}
+    wrong = {version for version in set(part.versions) if _version(version) not in allowed}
     if not failing and not wrong:
-        return ()
-    found = []
-    for index, (outcome, version) in enumerate(zip(columns.outcomes, columns.versions, strict=True)):
-        if outcome in failing or version in wrong:
-            found.append(columns.request(index))
-            if len(found) == _EXAMPLES:
-                break
-    return tuple(found)
+        return []
+    places = (
+        place
+        for place, (outcome, version) in enumerate(zip(part.outcomes, part.versions, strict=True))
+        if outcome in failing or version in wrong
+    )
+    return [_request(part, place) for place in islice(places, most)]
+
+
+def _request(part: Columns, place: int) -> Request:
+    return Request(
+        part.starts[place],
+        part.ends[place],
+        _text(part.shapes[place]),
+        _text(part.outcomes[place]),
+        _version(part.versions[place]),
+    )
 
 
 def _version(quoted: bytes) -> str:
-    return NO_VERSION if quoted == b"-" else unquote(quoted.decode())
+    return NO_VERSION if quoted == b"-" else unquote(_text(quoted))
+
+
+def _text(word: bytes) -> str:
+    return word.decode(errors="replace")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotReady, Refused, ReleaseError
-from .log import DESCRIPTION_FILE, LOG_FILE, STREAM, SUMMARY_FILE, Tally, read, read_columns, read_description
+from .lines import LOG_FILE, STREAM, complete_before, read_parts
+from .log import DESCRIPTION_FILE, SUMMARY_FILE, Tally, read, read_description
 from .process import Process, launch
 from .script import PLAN_VARIABLE, SCRIPT, plan_for
 from .spec import Spec
@@ -156,8 +157,8 @@ class Witness:
         horizon = spec["timeout_ms"] / 1000 + 1 + 2 * pause
         deadline = time.monotonic() + horizon
         while True:
-            columns = read_columns(self.path, (asked - horizon) * 1000)
-            if all(columns.complete_before(asked * 1000, shape) for shape in paced):
+            recent = list(read_parts(self.path, (asked - horizon) * 1000))
+            if all(complete_before(recent, asked * 1000, shape) for shape in paced):
                 return True
             if not process.alive() or time.monotonic() > deadline:
                 return False

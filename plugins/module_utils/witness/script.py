@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .log import STREAM
+from .lines import STREAM
 from .spec import Spec, Url
 
 PLAN_VARIABLE = "WITNESS_PLAN"

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ReleaseError
-from .log import STREAM
+from .lines import STREAM
 
 HTTP2 = "http2"
 SHAPES = ("new", "keepalive", HTTP2, STREAM)

@@ -2,19 +2,11 @@
 from __future__ import annotations
 
 import json
-import math
-import random
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.witness.log import (
-    Answers,
-    answered_ok,
-    read,
-    read_columns,
-)
-from hypothesis import given
-from hypothesis import strategies as st
+from ansible_collections.runbook.release.plugins.module_utils.witness import lines as lines_module
+from ansible_collections.runbook.release.plugins.module_utils.witness.log import Answers, answered_ok, read
 
 T0 = 1_800_000_000_000
 
@@ -40,7 +32,7 @@ def test_counts_per_version_and_shape(folder):
             f"{T0 + 30} {T0 + 36} new 3 200 0.9",
         )
     )
-    assert (tally.sent, tally.failed, tally.lost, tally.wrong, tally.in_flight) == (5, 2, 1, 1, 0)
+    assert (tally.sent, tally.failed, tally.lost, tally.wrong) == (5, 2, 1, 1)
     assert tally.by_version["1.0"] == Answers(ok=2, failed=1, p50_ms=6, p95_ms=8, p99_ms=8, max_ms=8)
     assert tally.by_version["1.0"].error_share == 1 / 3
     assert tally.by_shape["keepalive"] == Answers(1, 0, 8, 8, 8, 8)
@@ -79,8 +71,12 @@ def test_a_line_being_written_is_not_there_yet(folder):
     assert read(folder(f"{T0} {T0 + 1} new 0 200 1.0", tail=f"{T0} {T0 + 1} new 1 50")).sent == 1
 
 
-def test_a_hole_in_the_sequence_is_a_request_that_has_not_ended(folder):
-    assert read(folder(f"{T0} {T0 + 1} new 0 200 1.0", f"{T0} {T0 + 1} new 3 200 1.0")).in_flight == 2
+def test_a_log_read_in_many_parts_is_the_same(folder, monkeypatch):
+    where = folder(*(f"{T0 + n} {T0 + n + 5} new {n} {'500' if n % 7 else '200'} 1.0" for n in range(100)), tail="1 2")
+    whole = read(where)
+    monkeypatch.setattr(lines_module, "_PART", 64)
+    assert read(where) == whole
+    assert (whole.sent, len(whole.first_failures)) == (100, 5)
 
 
 def test_nothing_recorded_is_nothing(folder):
@@ -91,10 +87,13 @@ def test_nothing_recorded_is_nothing(folder):
     assert read(where).total.error_share is None
 
 
-@pytest.mark.parametrize("line", ["x 1 new 0 200 1.0", "1 2 new 0 200", "1 2 new 0 200 1.0 more", ""])
-def test_a_damaged_log_is_an_error_not_a_pass(folder, line):
+@pytest.mark.parametrize(
+    "line", ["x 1800000000009 new 0 200 1.0", "1 1800000000009 new 0 200", "1 1800000000009 new 0 200 1 2", "a b c", ""]
+)
+@pytest.mark.parametrize("since", [0, T0 / 1000 - 5])
+def test_a_damaged_log_is_an_error_not_a_pass(folder, line, since):
     with pytest.raises(ReleaseError, match="damaged"):
-        read(folder(f"{T0} {T0 + 1} new 0 200 1.0", line))
+        read(folder(f"{T0} {T0 + 1} new 0 200 1.0", line), since)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"spec": {"versions": "1.0"}}'])
@@ -129,35 +128,3 @@ def test_a_version_may_hold_anything(folder):
 )
 def test_what_counts_as_an_answer(outcome, ok):
     assert answered_ok(outcome) is ok
-
-
-def test_complete_before_a_moment_needs_all_that_was_sent_before_it(folder):
-    lines = [f"{T0 + 10 * n} {T0 + 10 * n + 5} new {n} 200 1.0" for n in range(10)]
-    late = lines.pop(4)
-    columns = read_columns(folder(*lines))
-    assert not columns.complete_before(T0 + 70, "new")
-    assert columns.complete_before(T0 + 30, "new")
-    assert read_columns(folder(*lines, late)).complete_before(T0 + 70, "new")
-    assert not read_columns(folder(*lines, late)).complete_before(T0 + 100, "new")
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 2500)), min_size=1, max_size=60),
-    st.integers(-2000, 65_000),
-)
-def test_reading_from_a_moment_finds_what_reading_everything_finds(tmp_path_factory, requests, since):
-    requests.sort(key=sum)
-    lines = [f"{T0 + start} {T0 + start + took} new {n} 200 1.0" for n, (start, took) in enumerate(requests)]
-    where = tmp_path_factory.mktemp("w")
-    (where / "requests.log").write_text("\n".join(lines) + "\n")
-    since_ms = T0 + since
-    assert read_columns(where, since_ms).window(since_ms, math.inf) == read_columns(where).window(since_ms, math.inf)
-
-
-def test_reading_from_a_moment_forgives_lines_a_little_out_of_order(folder):
-    moments = [T0 + 100 * n for n in range(200)]
-    random.Random(7).shuffle(moments[50:])
-    ends = sorted(moments, key=lambda moment: moment + random.Random(moment).randint(-300, 300))
-    where = folder(*(f"{end - 5} {end} new {n} 200 1.0" for n, end in enumerate(ends)))
-    since = T0 + 9000
-    assert read_columns(where, since).window(since, math.inf) == read_columns(where).window(since, math.inf)
