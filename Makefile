@@ -13,7 +13,10 @@ help: ## List the targets
 
 demo: ## Watch real releases: one succeeds, one rolls itself back, one never gets traffic
 	@$(MAKE) -j2 venv cluster
-	@$(ON_CLUSTER) ansible-playbook playbooks/demo.yml -i inventories/local
+	@mkdir -p build/demo && : > build/demo/demo.log
+	@$(ON_CLUSTER) ansible-playbook tests/local/prepare.yml -i inventories/local --limit podinfo
+	@tail -f build/demo/demo.log | sed -u 's/^[^|]*| //' & follow=$$!; $(ON_CLUSTER) ansible-playbook playbooks/demo.yml -i inventories/local; \
+	  code=$$?; kill $$follow; exit $$code
 
 test: venv-tests ## Everything below, as CI runs it
 	@$(BIN)/python tests/run.py
