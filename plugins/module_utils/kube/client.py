@@ -136,7 +136,7 @@ class KubeClient:
         asked = Asked("apply", kind, namespace, _name(body))
         query = {**self._written(), "force": "true" if force else "false"}
         try:
-            return self._patch(asked, _complete(kind, body), "apply-patch+yaml", Retry.SAFE, query)
+            return self._patch(kind, asked, _complete(kind, body), "apply-patch+yaml", Retry.SAFE, query)
         except Conflict as error:
             if force or error.details["managers"] != [FIELD_MANAGER]:
                 raise
@@ -146,7 +146,7 @@ class KubeClient:
         """JSON merge patch; put ``metadata.resourceVersion`` in ``body`` to make it fail when someone was faster."""
         guarded = bool((body.get("metadata") or {}).get("resourceVersion"))
         retry = Retry.SAFE if guarded else Retry.UNSENT
-        return self._patch(Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
+        return self._patch(kind, Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
 
     def json_patch(
         self, kind: Kind, name: str, ops: t.Sequence[t.Mapping[str, t.Any]], namespace: str = "", subresource: str = ""
@@ -158,7 +158,7 @@ class KubeClient:
         """
         retry = Retry.SAFE if is_guarded(ops) else Retry.UNSENT
         try:
-            return self._patch(Asked("patch", kind, namespace, name, subresource), ops, "json-patch+json", retry)
+            return self._patch(kind, Asked("patch", kind, namespace, name, subresource), ops, "json-patch+json", retry)
         except (Conflict, Invalid) as error:
             found = self.get(kind, name, namespace) if any(op["op"] == "test" for op in ops) else None
             if found is None:
@@ -173,7 +173,7 @@ class KubeClient:
     def scale(self, kind: Kind, name: str, replicas: int, namespace: str = "") -> Obj:
         """Set the number of replicas through the ``scale`` subresource."""
         body = {"spec": {"replicas": replicas}}
-        return self._patch(Asked("patch", kind, namespace, name, "scale"), body, "merge-patch+json", Retry.SAFE)
+        return self._patch(kind, Asked("patch", kind, namespace, name, "scale"), body, "merge-patch+json", Retry.SAFE)
 
     def delete(self, kind: Kind, name: str, namespace: str = "", uid: str | None = None) -> bool:
         """Delete in the background; with ``uid`` only that very object. False when it was not there."""
@@ -250,14 +250,12 @@ class KubeClient:
         return query
 
     def _patch(
-        self, asked: Asked, body: t.Any, patch: str, retry: Retry, query: t.Mapping[str, str] | None = None
+        self, kind: Kind, asked: Asked, body: t.Any, patch: str, retry: Retry, query: t.Mapping[str, str] | None = None
     ) -> Obj:
-        if asked.kind is None:
-            raise TypeError("a patch needs an object of a kind")
         request = Request(
             asked,
             "PATCH",
-            asked.kind.path(asked.namespace, asked.name, asked.subresource),
+            kind.path(asked.namespace, asked.name, asked.subresource),
             query or self._written(),
             body,
             content_type=f"application/{patch}",

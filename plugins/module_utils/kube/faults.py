@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import typing as t
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ def _short(error: BaseException) -> str:
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether asking again cannot help: a wrong certificate, an unknown host name."""
-    import socket
-
-    return isinstance(_innermost(error), ssl.SSLCertVerificationError | socket.gaierror)
+    """Whether asking again cannot help: a wrong certificate, a host name that is known not to exist."""
+    reason = _innermost(error)
+    if isinstance(reason, socket.gaierror):
+        return reason.errno != socket.EAI_AGAIN
+    return isinstance(reason, ssl.SSLCertVerificationError)

@@ -23,7 +23,7 @@ def run_in_pod(
     connection: Connection, pod: str, namespace: str, container: str, argv: t.Sequence[str], timeout: float
 ) -> tuple[int, str]:
     """Exit code and output (both streams) of ``argv``."""
-    asked = Asked("create", POD, namespace, pod, "exec")
+    asked = Asked("exec into", POD, namespace, pod)
     stream = _open(connection, asked, container, argv)
     output: list[str] = []
     deadline = time.monotonic() + timeout

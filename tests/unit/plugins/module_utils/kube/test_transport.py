@@ -72,11 +72,16 @@ def test_an_address_nobody_listens_on_gets_little_patience(fake_time):
     assert sum(fake_time.slept) <= 5
 
 
-def test_an_unknown_host_is_not_asked_again(fake_time):
-    client = KubeClient(KubeAuth(host="http://no-such-host.invalid", api_key="x"), pacing=fake_time.pacing())
-    with pytest.raises(Unreachable, match="check the server address"):
+@pytest.mark.parametrize(("errno", "asked_again"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True)])
+def test_a_host_that_does_not_exist_is_not_asked_again(fake_time, monkeypatch, errno, asked_again):
+    def resolve(*args, **kwargs):
+        raise socket.gaierror(errno, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    client = KubeClient(KubeAuth(host="http://cluster.example", api_key="x"), pacing=fake_time.pacing())
+    with pytest.raises(Unreachable, match=r"Name or service not known.*check the server address"):
         client.get(CONFIGMAP, "a", "shop")
-    assert fake_time.slept == []
+    assert bool(fake_time.slept) is asked_again
 
 
 def test_a_read_that_gets_no_answer_in_time_is_tried_again(api, client, monkeypatch):

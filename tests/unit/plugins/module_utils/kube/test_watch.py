@@ -82,6 +82,15 @@ def test_a_watch_the_server_ends_goes_on_from_the_last_version(api, client, hold
     assert [heard.query.get("resourceVersion") for heard in api.heard] == [None, ["1"], ["7"]]
 
 
+def test_watches_that_end_with_no_news_do_not_slow_the_next_one_down(api, client, hold):
+    api.on("GET", PODS, listed(1), *[Stream([])] * 7, Stream([event("ADDED", pod("a", 7))], hold))
+    begun = time.monotonic()
+    for snapshot in client.watch([Watch(POD, "shop")], soon(20)):
+        if snapshot.objects[POD]:
+            break
+    assert time.monotonic() - begun < 4  # seven waits that doubled would take nine seconds
+
+
 @pytest.mark.parametrize(
     "too_old",
     [
