@@ -122,14 +122,14 @@ def next_shift(state: EntryState, target: str) -> Shift:
 def shift_ops(obj: Obj, shift: Shift) -> Iterator[Op]:
     """Record the shift, guarded by what is recorded now."""
     said = annotations_of(obj)
-    text = shift.dump()
+    record = shift.dump()
     yield {"op": "test", "path": SHIFT_PATH, "value": said[SHIFT]} if SHIFT in said else unchanged(obj)
-    if said.get(SHIFT, "") == text:
+    if said.get(SHIFT, "") == record:
         return
     if said:
-        yield {"op": "add", "path": SHIFT_PATH, "value": text}
+        yield {"op": "add", "path": SHIFT_PATH, "value": record}
     else:
-        yield {"op": "add", "path": "/metadata/annotations", "value": {SHIFT: text}}
+        yield {"op": "add", "path": "/metadata/annotations", "value": {SHIFT: record}}
 
 
 def apply(client: KubeClient, state: EntryState, plan: Plan) -> EntryState:
