@@ -134,13 +134,12 @@ def tally(parts: Iterable[Columns], versions: Iterable[str]) -> Tally:
     allowed = {NO_VERSION, *versions}
     counts: Counter[tuple[bytes, bytes, bytes, int]] = Counter()
     first_failures: list[Request] = []
-    first_start, last_end = math.inf, 0
+    moments: list[int] = []
     for part in parts:
         durations = map(operator.sub, part.ends, part.starts)
         counts.update(zip(part.shapes, part.outcomes, part.versions, durations, strict=True))
         first_failures += _failures(part, allowed, _EXAMPLES - len(first_failures))
-        first_start = min(first_start, min(part.starts, default=math.inf))
-        last_end = max(last_end, max(part.ends, default=0))
+        moments += [*_extremes(part.starts), *_extremes(part.ends)]
     rows = [
         _Row(_text(shape), answered_ok(_text(outcome)), _version(version), duration, count)
         for (shape, outcome, version, duration), count in counts.items()
@@ -157,8 +156,8 @@ def tally(parts: Iterable[Columns], versions: Iterable[str]) -> Tally:
             for shape in sorted({row.shape for row in rows})
         },
         first_failures=tuple(first_failures),
-        first_start_ms=0 if math.isinf(first_start) else int(first_start),
-        last_end_ms=last_end,
+        first_start_ms=min(moments, default=0),
+        last_end_ms=max(moments, default=0),
     )
 
 
@@ -193,6 +192,10 @@ def _percentiles(durations: Counter[int], ranks: Sequence[int]) -> list[int | No
             if found[place] is None and seen * 100 >= rank * total:
                 found[place] = duration
     return found
+
+
+def _extremes(moments: Sequence[int]) -> tuple[int, ...]:
+    return (min(moments), max(moments)) if moments else ()
 
 
 def _failures(part: Columns, allowed: set[str], most: int) -> list[Request]:
