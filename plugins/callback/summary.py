@@ -51,7 +51,7 @@ class CallbackModule(CallbackBase):
 
     def _remember(self, result: t.Any) -> None:
         items = [item for item in result._result.get("results", []) if item.get("failed")] or [result._result]
-        messages = [str(item["msg"]) for item in items if item.get("msg")]
+        messages = [" ".join(str(item["msg"]).split()) for item in items if item.get("msg")]
         if messages:
             self._failures[result._host.get_name()] = " ".join(messages)
 
