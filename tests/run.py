@@ -6,6 +6,7 @@ Usage: build/venv/bin/python tests/run.py [STEP ...]     all steps when none is 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -138,6 +139,17 @@ def chosen(names: list[str]) -> list[Step]:
 def main(names: list[str]) -> int:
     steps = chosen(names)
     LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another run is using build/tree. Do: wait for it to end, then run this again")
+        total = run_all(steps)
+    print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
+    return int(bool(total["failed"]))
+
+
+def run_all(steps: list[Step]) -> Counter[str]:
     cluster = Cluster() if any(step.cluster for step in steps) else None
     make_tree()
     make_home()
@@ -148,8 +160,7 @@ def main(names: list[str]) -> int:
             total["failed"] += 1
             continue
         total += run(step, environment(step, settings))
-    print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
-    return int(bool(total["failed"]))
+    return total
 
 
 if __name__ == "__main__":

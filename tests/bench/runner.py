@@ -26,12 +26,12 @@ RECORDS = ROOT / "build" / "bench"
 
 @dataclass(frozen=True)
 class Line:
-    """One figure: the value of a measure over `values`, its bar, and the same of a peer in the same run."""
+    """One figure: the value of a measure over `values`, its goal, and the same of a peer in the same run."""
 
     measure: str
     values: Sequence[float]
     unit: str
-    bar: float | None = None
+    goal: float | None = None
     statistic: str = "p95"
     peer: dict[str, Any] | None = None
 
@@ -41,7 +41,7 @@ class Line:
             "measure": self.measure,
             "value": round(value, 3),
             "unit": self.unit,
-            "bar": self.bar,
+            "bar": self.goal,
             "n": len(self.values),
             "statistic": self.statistic,
             "spread": [round(min(self.values), 3), round(max(self.values), 3)],

@@ -183,8 +183,8 @@ def percentile(values: list[float], rank: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * rank))]
 
 
-@pytest.mark.parametrize(("kind", "bar"), [("service", 2.0), ("httproute", 3.0)])
-def test_there_and_back_again(web: KubeClient, kind: str, bar: float, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "goal"), [("service", 2.0), ("httproute", 3.0)])
+def test_there_and_back_again(web: KubeClient, kind: str, goal: float, capsys: pytest.CaptureFixture[str]) -> None:
     results = [switched(web, kind, colour) for _round in range(ROUNDS // 2) for colour in ("green", "previous")]
     assert [result["colour"] for result in results] == ["green", "blue"] * (ROUNDS // 2)
     assert all(result["changed"] for result in results)
@@ -194,8 +194,8 @@ def test_there_and_back_again(web: KubeClient, kind: str, bar: float, capsys: py
     with capsys.disabled():
         print(
             f"\n{kind}: n={len(results)}, start to proof p50 {percentile(seconds, 0.5):.2f} s, p95 "
-            f"{percentile(seconds, 0.95):.2f} s (bar {bar} s); last old answer p50 {percentile(last_old, 0.5):.0f} ms, "
-            f"p95 {percentile(last_old, 0.95):.0f} ms; {connections} new connections, 0 failed"
+            f"{percentile(seconds, 0.95):.2f} s (goal {goal} s); "
+            f"last old answer p50 {percentile(last_old, 0.5):.0f} ms, p95 {percentile(last_old, 0.95):.0f} ms; {connections} new connections, 0 failed"
         )
 
 

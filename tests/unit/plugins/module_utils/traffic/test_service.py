@@ -91,9 +91,9 @@ def test_the_patch_yields_the_selector_and_leaves_the_rest_alone(start: str, tar
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"), max_size=3)
 
 
-@given(one=LABELS, two=LABELS)
-def test_selectors_are_disjoint_when_no_pod_can_match_both(one: dict[str, str], two: dict[str, str]) -> None:
-    pod = one | two
-    matches_both = one.items() <= pod.items() and two.items() <= pod.items()
-    assert disjoint(one, two) == (not matches_both)
-    assert disjoint(two, one) == (not matches_both)
+@given(first=LABELS, second=LABELS)
+def test_selectors_are_disjoint_when_no_pod_can_match_both(first: dict[str, str], second: dict[str, str]) -> None:
+    pod = first | second
+    matches_both = first.items() <= pod.items() and second.items() <= pod.items()
+    assert disjoint(first, second) == (not matches_both)
+    assert disjoint(second, first) == (not matches_both)
