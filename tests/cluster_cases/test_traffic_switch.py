@@ -195,7 +195,8 @@ def test_there_and_back_again(web: KubeClient, kind: str, goal: float, capsys: p
         print(
             f"\n{kind}: n={len(results)}, start to proof p50 {percentile(seconds, 0.5):.2f} s, p95 "
             f"{percentile(seconds, 0.95):.2f} s (goal {goal} s); "
-            f"last old answer p50 {percentile(last_old, 0.5):.0f} ms, p95 {percentile(last_old, 0.95):.0f} ms; {connections} new connections, 0 failed"
+            f"last old answer p50 {percentile(last_old, 0.5):.0f} ms, "
+            f"p95 {percentile(last_old, 0.95):.0f} ms; {connections} new connections, 0 failed"
         )
 
 
