@@ -10,7 +10,7 @@ import json
 import sys
 
 from measures import MEASURES
-from runner import ROOT, Line, commit
+from runner import ROOT, commit
 
 
 def main(names: list[str]) -> int:

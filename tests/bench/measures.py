@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured, each with its bar and, where one is to be had, the same story told by a peer in the same run."""
+"""What is measured, each with its goal and, where one is to be had, the same story told by a peer in the same run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def kubectl(*args: str) -> str:
 
 def peer_release(version: str, *flags: str) -> int:
     chart = f"{os.environ['CHARTS']}/podinfo"
-    values = f"image.repository=localhost/podinfo,image.tag={version},replicaCount=2,service.type=NodePort,service.nodePort=30899"
+    image = f"image.repository=localhost/podinfo,image.tag={version}"
+    values = f"{image},replicaCount=2,service.type=NodePort,service.nodePort=30899"
     return helm("upgrade", "--install", "peer", chart, "--create-namespace", "--set", values, *flags)
 
 
@@ -44,13 +45,13 @@ def both_versions(system: str) -> None:
 
 
 def switch() -> Iterator[Line]:
-    for system, kind, bar in (("service_entry", "service", 2.0), ("podinfo", "httproute", 3.0)):
+    for system, kind, goal in (("service_entry", "service", 2.0), ("podinfo", "httproute", 3.0)):
         both_versions(system)
         target = RECORDS / f"switch-{kind}.json"
         must(playbook("tests/bench/switch.yml", system, bench_target=str(target), bench_flips=str(SWITCHES)))
         cutovers = json.loads(target.read_text())
         yield Line(
-            f"traffic_switch {kind}: module start to proven cutover", [one["seconds"] for one in cutovers], "s", bar
+            f"traffic_switch {kind}: module start to proven cutover", [one["seconds"] for one in cutovers], "s", goal
         )
         yield Line(
             f"traffic_switch {kind}: last answer of the old side after the patch",
@@ -61,12 +62,12 @@ def switch() -> Iterator[Line]:
 
 def rollback() -> Iterator[Line]:
     ours = []
-    for _ in range(ROLLBACKS):
+    for _round in range(ROLLBACKS):
         both_versions("podinfo")
         with Asker(GATEWAY, "podinfo.local") as asker:
             run = must(playbook("playbooks/rollback.yml", "podinfo"))
         ours.append(asker.last(BETTER) - run.began)
-    peer = [_peer_rollback() for _ in range(ROLLBACKS)]
+    peer = [_peer_rollback() for _round in range(ROLLBACKS)]
     helm("uninstall", "peer", "--wait")
     yield Line(
         "rollback.yml: typed to the last answer of the bad version, previous side warm",
@@ -133,7 +134,7 @@ def fail_fast() -> Iterator[Line]:
 
 def repeat() -> Iterator[Line]:
     must(playbook("playbooks/deploy.yml", "podinfo", release_version=GOOD))
-    runs = [must(playbook("playbooks/deploy.yml", "podinfo", release_version=GOOD)) for _ in range(REPEATS)]
+    runs = [must(playbook("playbooks/deploy.yml", "podinfo", release_version=GOOD)) for _round in range(REPEATS)]
     changed = {int(number) for run in runs for number in re.findall(r"changed=(\d+)", run.output)}
     if changed != {0}:
         sys.exit(f"a second deploy of the same version changed something: {sorted(changed)}")
