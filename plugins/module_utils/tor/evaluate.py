@@ -74,12 +74,12 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
 
 
 def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impatient: bool) -> Gate:
-    """Impatient: the first blocking failure ends it."""
+    """Impatient: the first blocking failure ends it, without a verdict on what has not answered yet."""
     found: dict[int, Verdict] = {}
     for place, verdict in _as_they_come(criteria, world, deadline):
         found[place] = verdict
         if impatient and verdict.verdict == FAIL and verdict.blocks:
-            break
+            return Gate(tuple(found[place] for place in sorted(found)))
     return Gate(
         tuple(
             found.get(place) or insufficient(criterion, "its source has not answered yet", source=criterion.source.text)
