@@ -66,8 +66,9 @@ def test_every_python_file_names_its_licence() -> None:
     assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 
-def test_python_files_stay_small() -> None:
-    long = {str(path.relative_to(ROOT)): lines for path in PYTHON if (lines := path.read_text().count("\n")) > 400}
+def test_code_files_stay_small() -> None:
+    code = [path for path in PYTHON if not path.name.startswith("test_")]
+    long = {str(path.relative_to(ROOT)): lines for path in code if (lines := path.read_text().count("\n")) > 400}
     assert long == {}
 
 
