@@ -116,4 +116,5 @@ def empty(colour: str, **more: Any) -> Colour:
 def have(blue: Colour, green: Colour, entry: FakeEntry | None = None) -> Have:
     entry = entry or FakeEntry()
     target = Target("shop", "shop", entry.entry, {"blue": "shop-blue", "green": "shop-green"})
-    return Have(target, entry, {"blue": blue, "green": green}, {})  # type: ignore[arg-type]
+    history = {one.release: [one.revision] if one.revision else [] for one in (blue, green)}
+    return Have(target, entry, {"blue": blue, "green": green}, history)  # type: ignore[arg-type]
