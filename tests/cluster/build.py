@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cluster.plan import Part, Places
 from cluster.say import Problem, say
-from cluster.shell import attempt, mortal, tail
+from cluster.shell import attempt, mortal, run, tail
 
 
 class Build:
@@ -87,34 +87,55 @@ class Pace:
 
 
 def build(places: Places, part: Part) -> None:
-    """Builds into a folder beside the final one and renames it: what has the final name is complete."""
+    """Builds in a folder beside the final one and renames the result: what has the final name is complete."""
     final = places.programs(part)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".building-") as name:
-        folder = Path(name) / "programs"
-        for edition in part.editions or ("",):
-            target = folder / edition
-            target.mkdir(parents=True, exist_ok=True)
-            _go_build(part, target, edition)
-        for link in part.links:
-            (folder / link).symlink_to(part.name)
-        folder.rename(final)
-    for old in final.parent.glob(f"{part.name}-????????????"):
-        if old != final:
-            shutil.rmtree(old)
+    with (final.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if final.exists():
+            return
+        scratch = final.parent / ".building"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        try:
+            _build_in(scratch, part).rename(final)
+        finally:
+            shutil.rmtree(scratch)
 
 
-def _go_build(part: Part, target: Path, edition: str) -> None:
+def _build_in(scratch: Path, part: Part) -> Path:
+    programs = scratch / "programs"
+    options = _overlay(part, scratch) if part.overlaid else ()
+    for edition in part.editions or ("",):
+        target = programs / edition
+        target.mkdir(parents=True, exist_ok=True)
+        _go_build(part, target, edition, options)
+    for link in part.links:
+        (programs / link).symlink_to(part.name)
+    return programs
+
+
+def _go_build(part: Part, target: Path, edition: str, options: Iterable[str]) -> None:
     ldflags = f"-s -w {part.ldflags.format(edition)}".strip()
-    output = target / part.name if part.package == "." else target
-    go = ["go", "build", "-trimpath", f"-ldflags={ldflags}", "-o", f"{output}{'' if part.package == '.' else os.sep}"]
+    output = str(target / part.name) if part.package == "." else f"{target}/"
     done = attempt(
-        mortal(*go, part.package),
+        mortal("go", "build", "-trimpath", *options, f"-ldflags={ldflags}", "-o", output, part.package),
         folder=part.source,
         environment={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
     )
     if done.returncode:
         raise Problem(f"{part.name} does not build: {tail(done.stderr)}")
+
+
+def _overlay(part: Part, scratch: Path) -> tuple[str]:
+    """Options to build with a copy of one module in which our overlay.go takes the place of a file."""
+    module, path = part.overlaid or ("", "")
+    copy = writable_copy(module_folder(part, module), scratch / "module")
+    shutil.copyfile(part.source / "overlay.go", copy / path)
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(part.source / name, scratch / name)
+    run(["go", "mod", "edit", f"-replace={module}={copy}", str(scratch / "go.mod")])
+    return (f"-modfile={scratch}/go.mod",)
 
 
 def module_folder(part: Part, module: str) -> Path:
@@ -123,3 +144,11 @@ def module_folder(part: Part, module: str) -> Path:
     if done.returncode:
         raise Problem(f"{module} cannot be downloaded: {tail(done.stderr or done.stdout)}")
     return Path(json.loads(done.stdout)["Dir"])
+
+
+def writable_copy(source: Path, target: Path) -> Path:
+    """A folder of the module cache, without its write protection."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return target

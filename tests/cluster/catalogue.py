@@ -6,13 +6,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import plan
-from cluster.build import Build, module_folder
+from cluster.build import Build, module_folder, writable_copy
 from cluster.images import Image, layer, write_archive
 from cluster.plan import Places
 from cluster.say import Problem
@@ -70,10 +69,7 @@ def _unpack_charts(places: Places) -> Path:
         charts.mkdir(exist_ok=True)
         with _scratch(places) as folder:
             source = module_folder(plan.PODINFO, "github.com/stefanprodan/podinfo") / "charts" / "podinfo"
-            copy = shutil.copytree(source, folder / "podinfo", copy_function=shutil.copyfile)
-            for path in (copy, *copy.rglob("*")):
-                path.chmod(0o755 if path.is_dir() else 0o644)
-            copy.rename(charts / "podinfo")
+            writable_copy(source, folder / "podinfo").rename(charts / "podinfo")
     return charts
 
 
@@ -157,6 +153,9 @@ def _digest(*inputs: str | Path) -> str:
 
 @contextmanager
 def _scratch(places: Places) -> Iterator[Path]:
-    places.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=places.state, prefix="scratch-") as name:
-        yield Path(name)
+    shutil.rmtree(places.scratch, ignore_errors=True)
+    places.scratch.mkdir(parents=True)
+    try:
+        yield places.scratch
+    finally:
+        shutil.rmtree(places.scratch)

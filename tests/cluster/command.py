@@ -12,16 +12,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import catalogue, machine, plan
-from cluster.bring_up import Cluster
+from cluster import catalogue, kind, machine, plan
 from cluster.build import Build
+from cluster.built import BuiltCluster
+from cluster.kind import KindCluster
 from cluster.plan import Places
+from cluster.provider import Cluster
 from cluster.say import Problem, say
 from cluster.shell import run
 
 
 def main(argv: Sequence[str]) -> int:
-    commands = {"up": up, "down": down, "status": status, "kubeconfig": kubeconfig, "env": env, "images": images}
+    commands = {verb.__name__: verb for verb in (up, down, status, kubeconfig, env, images, helm4)}
     parser = argparse.ArgumentParser(prog="tests/cluster", description="A real Kubernetes for tests and the demo.")
     parser.add_argument("command", choices=commands)
     arguments = parser.parse_args(argv)
@@ -39,15 +41,14 @@ def up(places: Places) -> int:
         print(theirs)
         return 0
     with _alone(places):
-        cluster = Cluster(places, Build(places, plan.PARTS))
+        cluster = _present(places)
         if cluster.is_up():
             cluster.refresh()
             say("Already up.")
         else:
             machine.check(places)
-            cluster.sandbox.close()
-            machine.check_addresses(places)
-            cluster.start()
+            cluster.close()
+            _start(places)
     print(places.kubeconfig)
     return 0
 
@@ -55,15 +56,15 @@ def up(places: Places) -> int:
 def down(places: Places) -> int:
     """Ends every process and removes every trace but the built programs; the cache folder may be deleted at will."""
     with _alone(places):
-        machine.require_root()
-        Cluster(places, Build(places, ())).sandbox.close()
+        _present(places).close()
+        shutil.rmtree(places.scratch, ignore_errors=True)
     say(f"{places.name} is gone.")
     return 0
 
 
 def status(places: Places) -> int:
-    cluster = Cluster(places, Build(places, ()))
-    if not cluster.sandbox.is_open():
+    cluster = _present(places)
+    if not cluster.is_open():
         print(f"{places.name} is down.")
         return 3
     print(cluster.kubectl("get", "nodes,gateways,deployments", "--all-namespaces").strip())
@@ -88,11 +89,38 @@ def env(places: Places) -> int:
 
 def images(places: Places) -> int:
     """The archives, for a registry of one's own: each line is a file that `docker load --input` takes."""
-    build = Build(places, (plan.PODINFO, plan.FAULTY))
-    build.start()
-    for archive in catalogue.archives(places, build):
-        print(archive)
+    with _alone(places):
+        build = Build(places, (plan.PODINFO, plan.FAULTY))
+        build.start()
+        for archive in catalogue.archives(places, build):
+            print(archive)
     return 0
+
+
+def helm4(places: Places) -> int:
+    """Builds Helm 4 when it is not there yet, and prints where it is."""
+    build = Build(places, (plan.HELM4,))
+    build.start()
+    build.wait(plan.HELM4)
+    print(places.programs(plan.HELM4) / "helm")
+    return 0
+
+
+def _present(places: Places) -> Cluster:
+    """The cluster that runs, or what is left of one."""
+    return KindCluster(places) if KindCluster.was_started(places) else BuiltCluster(places)
+
+
+def _start(places: Places) -> None:
+    if kind.is_available():
+        cluster = KindCluster(places)
+        try:
+            return cluster.start()
+        except Problem as problem:
+            say(f"kind did not bring a cluster up, so it is built from parts. ({problem})")
+            cluster.close()
+    machine.prepare(places)
+    BuiltCluster(places).start()
 
 
 def _their_kubeconfig(places: Places) -> str:

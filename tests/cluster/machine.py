@@ -17,10 +17,15 @@ HIDDEN = ("/run", "/var/lib", "/var/log")
 
 def check(places: Places) -> None:
     _require_tools(tool for tool in TOOLS if not shutil.which(tool))
+    _require_disk(places.cache)
+
+
+def prepare(places: Places) -> None:
+    """What only the built parts need."""
     require_root()
     _require_place(places.cache)
-    _require_disk(places.cache)
     _install_missing()
+    _require_addresses(places)
 
 
 def _require_tools(missing: Iterable[str]) -> None:
@@ -49,7 +54,7 @@ def _require_disk(cache: Path) -> None:
         )
 
 
-def check_addresses(places: Places) -> None:
+def _require_addresses(places: Places) -> None:
     """A route to our addresses is somebody else's network; the ports behind them are then ours alone."""
     routes = attempt(["ip", "-4", "route", "show", "root", f"{places.host_address}/24"]).stdout.splitlines()
     if routes:

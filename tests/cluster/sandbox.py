@@ -86,6 +86,10 @@ class Sandbox:
     def run(self, *argv: str) -> str:
         return run(self._inside(*argv))
 
+    def exists(self) -> bool:
+        """Whether anything is left of it."""
+        return any(path.exists() for path in (self.places.state, self._namespace, self._host_end))
+
     def is_open(self) -> bool:
         return self._init() is not None
 
@@ -94,8 +98,9 @@ class Sandbox:
         if init := self._init():
             os.kill(init, signal.SIGKILL)
         self._wait_until_empty()
-        attempt(["ip", "link", "del", self.link])
-        if Path(f"/run/netns/{self.places.name}").exists():
+        if self._host_end.exists():
+            run(["ip", "link", "del", self.link])
+        if self._namespace.exists():
             run(["ip", "netns", "del", self.places.name])
         for root in self._cgroups():
             for folder, _folders, _files in os.walk(root, topdown=False):
@@ -105,6 +110,14 @@ class Sandbox:
         if self.places.state.exists():
             shutil.rmtree(self.places.state)
 
+    @property
+    def _namespace(self) -> Path:
+        return Path("/run/netns") / self.places.name
+
+    @property
+    def _host_end(self) -> Path:
+        return Path("/sys/class/net") / self.link
+
     def _inside(self, *argv: str) -> list[str]:
         init = self._init()
         if init is None:
@@ -113,7 +126,7 @@ class Sandbox:
 
     def _pids(self) -> list[int]:
         """Every process of the host that is in our network namespace, ours by definition."""
-        if not Path(f"/run/netns/{self.places.name}").exists():
+        if not self._namespace.exists():
             return []
         return [int(pid) for pid in attempt(["ip", "netns", "pids", self.places.name]).stdout.split()]
 

@@ -59,17 +59,7 @@ def test_a_failed_build_is_told_to_all_who_wait(tmp_path: Path, places: Places) 
     with pytest.raises(Problem, match=r"broken does not build: main\.go:1: broken"):
         build.wait(never)
     assert not places.programs(broken).exists()
-    assert list((places.cache / "parts").glob(".building-*")) == []
-
-
-def test_what_older_pins_left_is_removed(tmp_path: Path, places: Places) -> None:
-    one = part(tmp_path, "one")
-    old = places.cache / "parts" / "one-0123456789ab"
-    old.mkdir(parents=True)
-    build = Build(places, [one])
-    build.start()
-    build.wait(one)
-    assert not old.exists()
+    assert not (places.cache / "parts" / ".building").exists()
 
 
 def test_the_pace_of_the_machine_corrects_the_estimate() -> None:

@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the cluster: which process, with which flags, in which order."""
+"""The cluster from built parts: which process, with which flags, in which order."""
 
 from __future__ import annotations
 
 import base64
 import json
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
-from cluster import catalogue, plan
-from cluster.build import Build, module_folder
+from cluster import machine, plan
 from cluster.certificates import authority, certificate, signing_key
-from cluster.plan import HERE, HTTP_PORT, HTTPS_PORT, NODE, Places
+from cluster.plan import HERE, NODE, Places
+from cluster.provider import Cluster
 from cluster.sandbox import Sandbox
 from cluster.say import Problem
-from cluster.shell import run, tail
+from cluster.shell import tail
 
 MASTERS = "system:masters"
 USERS = {
@@ -32,15 +31,15 @@ USERS = {
 }
 
 
-class Cluster:
-    def __init__(self, places: Places, build: Build) -> None:
-        self.places = places
-        self.build = build
+class BuiltCluster(Cluster):
+    parts = plan.PARTS
+
+    def __init__(self, places: Places) -> None:
+        super().__init__(places)
         self.sandbox = Sandbox(places)
         self.pki = places.state / "pki"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._tokens = {name: secrets.token_hex(16) for name in USERS}
-        self._complete = places.state / "complete"
 
     # The order of things
 
@@ -61,38 +60,13 @@ class Cluster:
         self._start_kubelet()
         self._define_gateway()
         self.build.wait(plan.TRAEFIK)
-        self._start_traefik()
+        token = self._tokens["traefik"]
+        traefik = self.places.programs(plan.TRAEFIK) / "traefik"
+        self._start("traefik", traefik, *self._traefik(self.places.api, f"{self.pki}/ca.crt", token))
         self.build.wait(plan.METRICS_SERVER)
         self._start_metrics_server()
         self._wait_for_everything()
-        self.build.wait(plan.HELM4)
-        self._write_env()
-        self._complete.write_text(plan.key())
-
-    def refresh(self) -> None:
-        """What may change below a running cluster: images and the hosts of the inventory."""
-        self.import_images()
-        self._certify_gateway()
-
-    def is_up(self) -> bool:
-        """Came up completely, from this plan, and still answers."""
-        complete = self._complete.exists() and self._complete.read_text() == plan.key()
-        return complete and self.sandbox.is_open() and self._api_is_ready() and self._gateway_answers()
-
-    def import_images(self) -> None:
-        done = self.places.state / "images"
-        done.mkdir(exist_ok=True)
-        for archive in catalogue.archives(self.places, self.build):
-            if not (done / archive.name).exists():
-                self.ctr("images", "import", str(archive))
-                (done / archive.name).touch()
-
-    def _define_gateway(self) -> None:
-        crds = module_folder(plan.TRAEFIK, "sigs.k8s.io/gateway-api") / "config" / "crd"
-        self.kubectl("apply", "--server-side", "-k", str(crds))
-        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        self.kubectl("apply", "-f", str(HERE / "manifests" / "gateway.yaml"))
-        self._certify_gateway()
+        self._finish(AUDIT_LOG=self.places.state / "audit.log")
 
     def _wait_for_everything(self) -> None:
         self.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=90s")
@@ -187,20 +161,6 @@ class Cluster:
         )
         self._wait(60, "the node registers", lambda: self._answers(self.kubectl, "get", "node", NODE))
 
-    def _start_traefik(self) -> None:
-        self._start(
-            "traefik",
-            self.places.programs(plan.TRAEFIK) / "traefik",
-            "--providers.kubernetesgateway=true",
-            f"--providers.kubernetesgateway.endpoint={self.places.api}",
-            f"--providers.kubernetesgateway.token={self._tokens['traefik']}",
-            f"--providers.kubernetesgateway.certauthfilepath={self.pki}/ca.crt",
-            f"--entrypoints.web.address=:{HTTP_PORT}",
-            f"--entrypoints.websecure.address=:{HTTPS_PORT}",
-            "--global.checknewversion=false",
-            "--global.sendanonymoususage=false",
-        )
-
     def _start_metrics_server(self) -> None:
         kubeconfig = f"{self.pki}/metrics-server.kubeconfig"
         self._start(
@@ -219,42 +179,28 @@ class Cluster:
 
     # Means
 
-    def kubectl(self, *argv: str, stdin: str | None = None) -> str:
-        program = self.places.programs(plan.KUBERNETES_PROGRAMS) / "kubectl"
-        return run([str(program), f"--kubeconfig={self.places.kubeconfig}", *argv], stdin)
+    def close(self) -> None:
+        if self.sandbox.exists():
+            machine.require_root()
+            self.sandbox.close()
+
+    def is_open(self) -> bool:
+        return self.sandbox.is_open()
+
+    @property
+    def address(self) -> str:
+        return self.places.address
+
+    @property
+    def kubectl_program(self) -> Path:
+        return self.places.programs(plan.KUBERNETES_PROGRAMS) / "kubectl"
+
+    def import_archive(self, archive: Path) -> None:
+        self.ctr("images", "import", str(archive))
 
     def ctr(self, *argv: str) -> str:
         program = self.places.programs(plan.CONTAINERD) / "ctr"
         return self.sandbox.run(str(program), "-n", "k8s.io", *argv)
-
-    def _certify_gateway(self) -> None:
-        """A certificate for every host the inventory names: OpenSSL accepts no wildcard directly below `.local`."""
-        folder = self.places.state
-        hosts = sorted(f"{path.stem}.local" for path in (plan.INVENTORY / "host_vars").glob("[!.]*"))
-        names = ",".join(f"DNS:{name}" for name in ("*.local", "*.release.local", *hosts))
-        if not (folder / "gateway-ca.crt").exists():
-            authority(folder, "gateway-ca")
-        certificate(folder, "gateway", "/CN=gateway", "gateway-ca", names)
-        secret = self.kubectl(
-            *("create", "secret", "tls", "public-tls", "--dry-run=client", "-o", "yaml"),
-            *(f"--cert={folder}/gateway.crt", f"--key={folder}/gateway.key"),
-        )
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=secret)
-
-    def _api_is_ready(self) -> bool:
-        return self._answers(self.kubectl, "get", "--raw", "/readyz", "--request-timeout=5s")
-
-    def _gateway_answers(self) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((self.places.address, HTTPS_PORT)) == 0
-
-    def _answers(self, ask: Callable[..., str], *argv: str) -> bool:
-        try:
-            ask(*argv)
-        except Problem:
-            return False
-        return True
 
     def _start(self, name: str, program: Path, *argv: str, env: dict[str, str] | None = None) -> None:
         self._running[name] = self.sandbox.start(name, str(program), *argv, env=env)
@@ -312,18 +258,6 @@ class Cluster:
         (self.places.state / "cni" / "10-pods.conflist").write_text(self._manifest("network.conflist"))
         for name in ("kubelet.yaml", "containerd.toml"):
             (self.places.state / name).write_text(self._manifest(name))
-
-    def _write_env(self) -> None:
-        gateway = {
-            "HELM4": self.places.programs(plan.HELM4) / "helm",
-            "GATEWAY_ADDRESS": self.places.address,
-            "GATEWAY_HTTP_PORT": HTTP_PORT,
-            "GATEWAY_HTTPS_PORT": HTTPS_PORT,
-            "GATEWAY_CA": self.places.state / "gateway-ca.crt",
-            "AUDIT_LOG": self.places.state / "audit.log",
-        }
-        kubectl = self.places.programs(plan.KUBERNETES_PROGRAMS) / "kubectl"
-        self.places.env.write_text(catalogue.environment(self.places, self.places.kubeconfig, kubectl, gateway))
 
     def _manifest(self, name: str) -> str:
         return Template((HERE / "manifests" / name).read_text()).substitute(
