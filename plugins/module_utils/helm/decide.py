@@ -7,10 +7,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..colours import other
 from ..errors import Refused
 from . import capacity as sizes
 from .capacity import Autoscaler, Key
-from .objects import SCALABLE, VERSION, of_kind, other
+from .objects import SCALABLE, VERSION, of_kind
 from .observe import Colour, Have
 from .pending import is_abandoned
 from .plan import (

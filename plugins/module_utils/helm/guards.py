@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ..colours import other
 from ..errors import Forbidden, NotFound
 from ..kube.kinds import (
     DEPLOYMENT,
@@ -21,7 +22,7 @@ from ..kube.kinds import (
     Kind,
 )
 from . import headroom, selectors
-from .objects import HELM_RELEASE, Obj, annotations_of, kind_name, name_of, other
+from .objects import HELM_RELEASE, Obj, annotations_of, kind_name, name_of
 from .observe import Have
 from .plan import Hold, Plan, Scale
 from .source import Rendering

@@ -8,9 +8,10 @@ import copy
 import re
 import typing as t
 
+from ..colours import PREFIX
+
 Obj = dict[str, t.Any]
 
-PREFIX = "runbook.release/"
 VERSION = PREFIX + "version"
 DIGEST = PREFIX + "digest"
 REVISION = PREFIX + "revision"
@@ -22,15 +23,10 @@ COLOUR = PREFIX + "colour"
 HOOK = "helm.sh/hook"
 HELM_RELEASE = "meta.helm.sh/release-name"
 
-COLOURS = ("blue", "green")
 SCALABLE = ("Deployment", "StatefulSet")
 WORKLOADS = (*SCALABLE, "DaemonSet")
 
 _COLOUR_WORD = re.compile(r"(?<![a-z0-9])(?:blue|green)(?![a-z0-9])")
-
-
-def other(colour: str) -> str:
-    return COLOURS[1] if colour == COLOURS[0] else COLOURS[0]
 
 
 def meta(obj: Obj) -> Obj:

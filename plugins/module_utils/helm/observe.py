@@ -8,12 +8,12 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ..colours import COLOURS, other
 from ..errors import Forbidden, NotFound
 from ..kube.kinds import DEPLOYMENT, HPA, NAMESPACE, STATEFULSET
 from ..traffic.entry import Entry, EntryState, colour_services, observe_entry
 from .capacity import Autoscaler, Key, Scale, autoscaler_of, scale_of, serving
 from .objects import (
-    COLOURS,
     DIGEST,
     HELM_RELEASE,
     QUARANTINED,
@@ -21,7 +21,6 @@ from .objects import (
     VERSION,
     Obj,
     annotations_of,
-    other,
 )
 from .record import Revision, revisions
 

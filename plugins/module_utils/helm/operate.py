@@ -10,6 +10,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ..colours import COLOURS, other
 from . import guards
 from .access import environment
 from .apply import Executor
@@ -17,7 +18,6 @@ from .capabilities import capabilities
 from .cli import Helm
 from .decide import Want, decide
 from .difference import differences
-from .objects import COLOURS
 from .observe import Have, Target, observe
 from .plan import Plan
 from .ready import Proof
@@ -80,7 +80,7 @@ def operate(client: KubeClient, request: Request) -> Outcome:
         plan = decide(have, request.want, renderings)
         warnings: list[str] = []
         if plan.installs:
-            opposite = renderings[next(colour for colour in COLOURS if colour != plan.target)]
+            opposite = renderings[other(plan.target)]
             warnings = guards.check_installation(client, have, plan, opposite)
         diff = differences(client, have, plan, request.want.version, renderings) if request.diff else []
         changed = plan.changes
