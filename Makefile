@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := $(CURDIR)/build/venv/bin
 ON_CLUSTER = settings=$$($(PYTHON) tests/cluster env) && env $$settings PATH="$(BIN):$$PATH"
+PREPARE = $(ON_CLUSTER) ansible-playbook tests/local/prepare.yml -i inventories/local
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint sanity unit molecule bench cluster cluster-down venv venv-tests lock clean
@@ -14,7 +15,7 @@ help: ## List the targets
 demo: ## Watch real releases: one succeeds, one rolls itself back, one never gets traffic
 	@$(MAKE) -j2 venv cluster
 	@mkdir -p build/demo && : > build/demo/demo.log
-	@$(ON_CLUSTER) ansible-playbook tests/local/prepare.yml -i inventories/local --limit podinfo
+	@$(PREPARE) --limit podinfo
 	@tail -f build/demo/demo.log | sed -u 's/^[^|]*| //' & follow=$$!; $(ON_CLUSTER) ansible-playbook playbooks/demo.yml -i inventories/local; \
 	  code=$$?; kill $$follow; exit $$code
 
@@ -34,6 +35,7 @@ molecule: venv-tests ## Releases, failures and rollbacks on the real cluster
 	@$(BIN)/python tests/run.py molecule
 
 bench: venv-tests cluster ## Measure switches, rollbacks and releases into build/bench.jsonl
+	@$(PREPARE)
 	@$(ON_CLUSTER) python tests/bench
 
 cluster: ## Start the test cluster (or use KUBECONFIG, or kind) and print its kubeconfig
