@@ -2,15 +2,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry, Head
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Head
 from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror, pins
 from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import SignedHead
 
@@ -58,12 +58,13 @@ def test_an_entry_that_is_there_is_not_written_again(mirror: Mirror) -> None:
     assert mirror.texts() == texts(ENTRIES[:3])
 
 
-def test_writers_on_one_machine_do_not_disturb_each_other(mirror: Mirror) -> None:
-    def follow(entry: Entry) -> None:
-        mirror.follow(entry, lambda: texts(ENTRIES))
+def test_only_one_at_a_time_writes(mirror: Mirror) -> None:
+    def everything() -> list[str]:
+        with file_of(mirror).open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return texts(ENTRIES)
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(follow, reversed(ENTRIES)))
+    mirror.follow(ENTRIES[5], everything)
     assert mirror.texts() == texts(ENTRIES)
 
 
