@@ -36,7 +36,7 @@ options:
     required: true
   at:
     description:
-      - The moment to judge, as epoch seconds or ISO 8601 with an offset. C(now().timestamp()) is now.
+      - The moment to judge, as epoch seconds or ISO 8601 with an offset. V(now(\).timestamp(\)) is now.
     type: raw
     required: true
   freezes:
