@@ -95,12 +95,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import (
-    ENTRY_OPTIONS,
-    Entry,
-    colour_services,
-    observe_entry,
-)
+from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS, Entry, colour_services
+from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
 
 
 def main() -> None:

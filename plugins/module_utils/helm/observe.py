@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from ..colours import COLOURS, other
 from ..errors import Forbidden, NotFound
 from ..kube.kinds import DEPLOYMENT, HPA, NAMESPACE, STATEFULSET
-from ..traffic.entry import Entry, EntryState, colour_services, observe_entry
+from ..traffic.entry import Entry, colour_services
+from ..traffic.observe import observe_entry
+from ..traffic.state import EntryState
 from .capacity import Autoscaler, Key, Scale, autoscaler_of, scale_of, serving
 from .objects import (
     DIGEST,

@@ -10,12 +10,13 @@ from typing import Any
 
 from ..colours import COLOURS
 from ..errors import Refused
-from .entry import EntryState, Side
+from .entry import Side
 from .patch import Plan
 from .probe import Identity
 from .prober import Terms
-from .router import router_for
+from .routers import router_for
 from .service import disjoint
+from .state import EntryState
 
 
 def check_request(kind: str, colour: str, weight: int, from_version: str = "") -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from ..colours import other
 from ..errors import Conflict, Refused, ReleaseError
 from ..kube.patches import managers_of, pointer
-from .entry import SHIFT, EntryState, Obj, Shift, Weights, annotations_of, read_objects
+from .entry import SHIFT, Obj, Shift, Weights, annotations_of
+from .observe import read_objects
 from .router import Mutation, Op, unchanged
+from .state import EntryState
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient

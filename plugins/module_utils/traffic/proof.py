@@ -13,9 +13,10 @@ from ..colours import other
 from ..errors import NotFound, NotReady
 from ..kube.kinds import ENDPOINTSLICE, POD
 from ..kube.readiness import is_pod_ready, ready_endpoints
-from .entry import SERVICE_NAME_LABEL, EntryState, Obj
+from .entry import SERVICE_NAME_LABEL, Obj
 from .patch import Plan, contested, seen_by_others, text
 from .prober import Expectation, Prober, Terms
+from .state import EntryState
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient

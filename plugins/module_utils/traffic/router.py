@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""What every kind of entry has to answer. A further kind is one more file and one more line in `router_for`.
+"""What every kind of entry has to answer. A further kind is one more file and one more line in `routers.py`.
 
 A router is pure: it is given the objects of an entry as read from the cluster, and says what they mean and
 what would have to be patched. It never talks to the cluster.
@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-
-from ..errors import Refused
 
 if TYPE_CHECKING:
     from ..kube.kinds import Kind
@@ -63,15 +61,3 @@ class Router(Protocol):
 
     def backing(self, entry: Entry, side: Side) -> str:
         """Name of the Service whose endpoints receive what is sent to this side."""
-
-
-def router_for(kind: str) -> Router:
-    if kind == "service":
-        from .service import ServiceRouter
-
-        return ServiceRouter()
-    if kind == "httproute":
-        from .httproute import HttpRouteRouter
-
-        return HttpRouteRouter()
-    raise Refused(f"There is no router for entries of kind {kind}", remedy="use service or httproute as entry.kind")

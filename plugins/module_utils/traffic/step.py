@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ..colours import COLOURS, other
 from . import guards
 from .drain import Drained, drain
-from .entry import SHIFT, Entry, EntryState, annotations_of, colour_services, observe_entry
+from .entry import SHIFT, Entry, annotations_of, colour_services
+from .observe import observe_entry
 from .patch import Plan, apply, decide
 from .probe import Identity, Probe
 from .prober import Terms
 from .proof import Cutover, Moment, prove
+from .state import EntryState
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient

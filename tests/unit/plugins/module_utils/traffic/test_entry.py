@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import NotFound, Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, SERVICE
-from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import (
-    Entry,
-    EntryState,
-    Shift,
-    colour_services,
-    observe_entry,
-)
-from ansible_collections.runbook.release.plugins.module_utils.traffic.router import router_for
+from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry, Shift, colour_services
+from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.routers import router_for
+from ansible_collections.runbook.release.plugins.module_utils.traffic.state import EntryState
 
 from .world import NAMESPACE, SELECTORS, SERVICES, World, endpoint_slice, route, rule, service
 

@@ -8,7 +8,8 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import ENDPOINTSLICE, HTTPROUTE, SERVICE
 from ansible_collections.runbook.release.plugins.module_utils.traffic import guards
-from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry, observe_entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
 from ansible_collections.runbook.release.plugins.module_utils.traffic.patch import decide
 from ansible_collections.runbook.release.plugins.module_utils.traffic.prober import Terms
 

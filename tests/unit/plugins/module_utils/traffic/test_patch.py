@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, SERVICE
-from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry, EntryState, observe_entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
 from ansible_collections.runbook.release.plugins.module_utils.traffic.patch import Contested, apply, decide
+from ansible_collections.runbook.release.plugins.module_utils.traffic.state import EntryState
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,7 +14,8 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     POD,
     SERVICE,
 )
-from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry, observe_entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry
+from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
 from ansible_collections.runbook.release.plugins.module_utils.traffic.patch import Contested, decide
 from ansible_collections.runbook.release.plugins.module_utils.traffic.probe import Identity, Probe
 from ansible_collections.runbook.release.plugins.module_utils.traffic.prober import Terms
