@@ -18,6 +18,7 @@ from runner import RECORDS, ROOT, Asker, Line, must, playbook
 GOOD, BETTER, CRASHING = "6.9.2", "6.9.3", "6.9.5"
 GATEWAY = f"http://{os.environ['GATEWAY_ADDRESS']}:{os.environ['GATEWAY_HTTP_PORT']}/version"
 PEER_NAMESPACE = "bench-peer"
+AT_ONCE = {"steps": [100], "hold": 1}
 SWITCHES, ROLLBACKS, CRASHES, REPEATS = 20, 5, 3, 5
 
 
@@ -41,7 +42,7 @@ def peer_release(version: str, *flags: str) -> int:
 def both_versions(system: str) -> None:
     """The older version warm behind the newer, live one."""
     for version in (GOOD, BETTER):
-        must(playbook("playbooks/deploy.yml", system, release_version=version))
+        must(playbook("playbooks/deploy.yml", system, release_version=version, release_shift=AT_ONCE))
 
 
 def switch() -> Iterator[Line]:

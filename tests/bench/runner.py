@@ -71,7 +71,7 @@ class Run:
     output: str
 
 
-def playbook(path: str, system: str, **variables: str) -> Run:
+def playbook(path: str, system: str, **variables: Any) -> Run:
     """Run a playbook as an operator does; the clock starts when the command is typed."""
     extra = {"release_record": str(RECORDS), **variables}
     command = [str(BIN / "ansible-playbook"), str(ROOT / path), f"--inventory={INVENTORY}", f"--limit={system}"]
