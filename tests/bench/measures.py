@@ -144,8 +144,11 @@ def repeat() -> Iterator[Line]:
 
 def zeros() -> Iterator[Line]:
     """Over every record of releases and rollbacks that this checkout has kept."""
-    records: list[dict[str, Any]] = [json.loads(path.read_text()) for path in (ROOT / "build").glob("**/record.json")]
-    switched = [record for record in records if record["verdict"] in ("released", "rolled back")]
+    records = [
+        path for kept in ("bench", "demo", "molecule") for path in (ROOT / "build" / kept).glob("**/record.json")
+    ]
+    told: list[dict[str, Any]] = [json.loads(path.read_text()) for path in records]
+    switched = [record for record in told if record["verdict"] in ("released", "rolled back")]
     requests = [record["requests"] for record in switched]
     yield Line(
         "requests over every switch and rollback on record", requests or [0], "requests", 300_000, statistic="sum"
