@@ -24,6 +24,7 @@ BIN = Path(sys.executable).parent
 CLUSTER = (sys.executable, str(ROOT / "tests" / "cluster"))
 ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_info.minor}")
 MANIFESTS = ("--exclude", "tests/local/", "--exclude", "tests/cluster/manifests/")  # several documents in one file
+TELLING_LINE = re.compile(r"^(?:\[ERROR\]|FAILED |ERROR |fatal: ).*", re.MULTILINE)
 CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
 
 
@@ -87,10 +88,14 @@ def count_pytest(output: str) -> Counter[str]:
     return count
 
 
+def log_of(name: str) -> Path:
+    return LOGS / f"{name.replace(':', '-')}.log"
+
+
 def run(step: Step, env: dict[str, str]) -> Counter[str]:
     """Run one step and say how it went; its output is shown only when it failed."""
     print(f"{step.name:<20} ", end="", flush=True)
-    log, began = LOGS / f"{step.name.replace(':', '-')}.log", time.monotonic()
+    log, began = log_of(step.name), time.monotonic()
     with log.open("w") as stream:
         code = subprocess.run(
             step.command, check=False, cwd=step.cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
@@ -106,6 +111,14 @@ def run(step: Step, env: dict[str, str]) -> Counter[str]:
     if count["failed"]:
         print(f"$ {' '.join(step.command)}\n{output[-8000:]}", flush=True)
     return count
+
+
+def repeat_failures(failed: list[str]) -> None:
+    """Name the failed steps again with the lines that tell why, where somebody who sees only the end looks."""
+    for name in failed:
+        print(f"failed: {name}")
+        for line in TELLING_LINE.findall(log_of(name).read_text(errors="replace"))[:5]:
+            print(f"    {line[:300]}", flush=True)
 
 
 class Cluster:
@@ -154,12 +167,16 @@ def run_all(steps: list[Step]) -> Counter[str]:
     make_tree()
     make_home()
     total = Counter(passed=0, failed=0)
+    failed = []
     for step in steps:
         settings = cluster.settings if step.cluster and cluster else {}
         if step.cluster and not settings:
             total["failed"] += 1
             continue
-        total += run(step, environment(step, settings))
+        count = run(step, environment(step, settings))
+        failed += [step.name] if count["failed"] else []
+        total += count
+    repeat_failures(failed)
     return total
 
 
