@@ -11,9 +11,10 @@ class ModuleDocFragment:
 options:
   run:
     description:
-      - The release this task is a step of, as M(runbook.release.release_run) returns it in RV(runbook.release.release_run#module:run).
-      - What the task changes is then recorded in the release's ledger before and after, the release's lock is renewed while
-        the task works, and every change is refused once somebody else holds the lock.
+      - The release this task is a step of, as M(runbook.release.release_run) returns it in
+        RV(runbook.release.release_run#module:run).
+      - What the task changes is then recorded in the release's ledger before and after, the release's lock is renewed
+        while the task works, and every change is refused once somebody else holds the lock.
       - Without it the task stands for itself, unrecorded.
     type: dict
     suboptions:

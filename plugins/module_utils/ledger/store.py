@@ -43,7 +43,14 @@ class Tail:
 class Store:
     """The ledger of one release in one namespace."""
 
-    def __init__(self, client: KubeClient, namespace: str, release: str, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        release: str,
+        pacing: Pacing | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         if not RELEASE_ID.fullmatch(release):
             raise Refused(
                 f"{release!r} cannot be the id of a release: its ledger's ConfigMaps are named after it",
@@ -53,6 +60,7 @@ class Store:
         self.namespace = namespace
         self.release = release
         self._pacing = pacing or Pacing()
+        self._patience = patience
 
     def texts(self) -> list[str]:
         """All entries as they are stored, in the order they are stored in."""
@@ -80,19 +88,25 @@ class Store:
         return f"ledger of release {self.release} in namespace {self.namespace}"
 
     def _append(self, draft: Draft) -> Entry:
-        deadline, attempt = self._pacing.clock() + PATIENCE, 0
+        deadline, attempt = self._pacing.clock() + self._patience, 0
+        tried: set[str] = set()
         while True:
             try:
-                return self._append_once(draft)
+                return self._append_once(draft, tried)
             except ApiError as error:
                 if not _may_pass(error) or self._pacing.clock() > deadline:
                     raise
             self._pacing.sleep(delay(min(attempt, SLOWEST_ATTEMPT), self._pacing.chance()))
             attempt += 1
 
-    def _append_once(self, draft: Draft) -> Entry:
-        """``Conflict`` if someone else was faster: every write names the state of the chunk it was made for."""
+    def _append_once(self, draft: Draft, tried: set[str]) -> Entry:
+        """``Conflict`` if someone else was faster: every write names the state of the chunk it was made for.
+
+        One of those ``tried`` before may have got there although its answer was lost; then it is the one.
+        """
         tail = self._tail()
+        if tail.chunk is not None and (arrived := tried.intersection((tail.chunk.get("data") or {}).values())):
+            return Entry.parse(arrived.pop())
         self._check(tail, draft)
         entry = draft.following(tail.last.head if tail.last else root(self.release), now())
         text = entry.text
@@ -102,6 +116,7 @@ class Store:
                 where=f"{draft.what!r}, {self.where}",
                 remedy="keep what is large in a file, and record its SHA-256; an export takes files too",
             )
+        tried.add(text)
         if tail.chunk is None or tail.is_closed:
             self._begin_chunk(f"ledger-{self.release}-{tail.number + 1}", entry, text)
         else:
@@ -181,8 +196,8 @@ class Store:
 
 
 def _may_pass(error: ApiError) -> bool:
-    """Whether it was somebody faster, or a server that is busy."""
-    return isinstance(error, Conflict) or error.status >= 500
+    """Whether it was somebody faster, a server that is busy, or an answer that was lost."""
+    return isinstance(error, Conflict) or error.status >= 500 or error.uncertain
 
 
 def _key(head: Head) -> str:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""What one task of a release does, in the release's ledger before and after; and only while the lock is ours.
+
+``with journal(client, run) as book`` proves that the token of ``run`` is the newest one and keeps the lock renewed.
+Every write of ``client`` then asks the Lease first. Without a run, or in check mode, the book does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ReleaseError
+from ..kube.transport import RUN_PATIENCE
+from . import machine
+from .keeper import Keeper
+from .run import Run
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+    from ..ledger.chain import Entry
+    from ..ledger.store import Store
+
+LAST_WORDS = 5.0
+LONGEST_REASON = 500
+
+
+class Done(Protocol):
+    """Says how a step ended."""
+
+    def __call__(self, after: Any) -> None: ...
+
+
+class Book:
+    """Takes every entry and keeps none: for a task that is no part of a release."""
+
+    fence = 0
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    @contextlib.contextmanager
+    def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Done]:
+        """Everything in this block is one step: what was seen before it, and what it is going to do."""
+        yield lambda after: None
+
+    def note(self, what: str, before: Any = None, after: Any = None) -> None:
+        """One entry about something that happened."""
+
+    def check(self) -> None:
+        """``Refused`` if this run must not go on."""
+
+
+class Journal(Book):
+    """Writes the ledger of a release. ``fence`` is what an entry has to carry that this run changes."""
+
+    def __init__(self, client: KubeClient, run: Run, keeper: Keeper) -> None:
+        super().__init__()
+        self.fence = run.token
+        self._client = client
+        self._run = run
+        self._keeper = keeper
+
+    @contextlib.contextmanager
+    def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Done]:
+        result: list[Any] = [None]
+        self.note(machine.begins(what), before, will)
+        try:
+            yield lambda after: result.__setitem__(0, after)
+        except BaseException as error:
+            self._last_words(machine.failed(what), {"reason": reason_of(error)})
+            raise
+        self.note(machine.done(what), None, result[0])
+
+    def note(self, what: str, before: Any = None, after: Any = None) -> None:
+        self._write(self._store(self._client, RUN_PATIENCE), what, before, after)
+
+    def check(self) -> None:
+        self._keeper.check()
+
+    def _last_words(self, what: str, after: Any) -> None:
+        """A step that failed is known to be open, so this entry may be missing; what it is about is told anyway."""
+        if self._keeper.stale:
+            return
+        with contextlib.suppress(ReleaseError):
+            self._write(self._store(self._client.beside(patience=LAST_WORDS), LAST_WORDS), what, None, after)
+
+    def _store(self, client: KubeClient, patience: float) -> Store:
+        from ..ledger.store import Store
+
+        return Store(client, self._run.namespace, self._run.release, patience=patience)
+
+    def _write(self, store: Store, what: str, before: Any, after: Any) -> None:
+        from ..ledger.chain import Draft
+
+        self._mirror(store, store.append(Draft(what, before, after, self._run.who, self._run.token)))
+
+    def _mirror(self, store: Store, entry: Entry) -> None:
+        if not self._run.mirror:
+            return
+        from ..ledger.mirror import Mirror
+
+        try:
+            Mirror(self._run.mirror).follow(entry, store.texts)
+        except ReleaseError as error:
+            if str(error) not in self.warnings:
+                self.warnings.append(str(error))
+
+
+@contextlib.contextmanager
+def journal(client: KubeClient, run: Run | None) -> Iterator[Book]:
+    """The book of a release, for as long as one of its tasks works; ``Refused`` if the lock is not ours any more."""
+    if run is None or client.dry_run:
+        yield Book()
+        return
+    own = client.beside(patience=RUN_PATIENCE)
+    keeper = Keeper(own, run)
+    keeper.start()
+    client.guard = keeper.check
+    try:
+        yield Journal(own, run, keeper)
+    finally:
+        client.guard = None
+        keeper.stop()
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a step failed, in short; what else an error carries (logs, output) does not belong in a ledger."""
+    said = error.what if isinstance(error, ReleaseError) else type(error).__name__
+    return said if len(said) <= LONGEST_REASON else said[:LONGEST_REASON] + " …"
