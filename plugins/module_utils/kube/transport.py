@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import json
 import typing as t
@@ -100,7 +101,9 @@ class Transport:
 
     def with_patience(self, seconds: float) -> Transport:
         """The same connection pool with another patience."""
-        return Transport(self.connection, self._pacing, Patience.throughout(seconds))
+        twin = copy.copy(self)
+        twin._patience = Patience.throughout(seconds)
+        return twin
 
     def send(self, request: Request) -> Answer:
         """The answer, when it is a good one; else a typed error."""

@@ -9,7 +9,7 @@ Every write of ``client`` then asks the Lease first. Without a run, or in check 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ReleaseError
@@ -34,12 +34,13 @@ class Done(Protocol):
 
 
 class Book:
-    """Takes every entry and keeps none: for a task that is no part of a release."""
+    """Takes every entry and keeps none: for a task that is no part of a release, or changes nothing.
 
-    fence = 0
+    ``fence`` is the token that what this run changes has to carry.
+    """
 
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
+    def __init__(self, fence: int = 0) -> None:
+        self.fence = fence
 
     @contextlib.contextmanager
     def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Done]:
@@ -54,14 +55,15 @@ class Book:
 
 
 class Journal(Book):
-    """Writes the ledger of a release. ``fence`` is what an entry has to carry that this run changes."""
+    """Writes the ledger of a release."""
 
-    def __init__(self, client: KubeClient, run: Run, keeper: Keeper) -> None:
-        super().__init__()
-        self.fence = run.token
+    def __init__(self, client: KubeClient, run: Run, keeper: Keeper, warn: Callable[[str], None]) -> None:
+        super().__init__(run.token)
         self._client = client
         self._run = run
         self._keeper = keeper
+        self._warn = warn
+        self._warned = False
 
     @contextlib.contextmanager
     def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Done]:
@@ -105,22 +107,26 @@ class Journal(Book):
         try:
             Mirror(self._run.mirror).follow(entry, store.texts)
         except ReleaseError as error:
-            if str(error) not in self.warnings:
-                self.warnings.append(str(error))
+            if not self._warned:
+                self._warn(str(error))
+            self._warned = True
 
 
 @contextlib.contextmanager
-def journal(client: KubeClient, run: Run | None) -> Iterator[Book]:
-    """The book of a release, for as long as one of its tasks works; ``Refused`` if the lock is not ours any more."""
+def journal(client: KubeClient, run: Run | None, warn: Callable[[str], None] = lambda text: None) -> Iterator[Book]:
+    """The book of a release, for as long as one of its tasks works; ``Refused`` if the lock is not ours any more.
+
+    A mirror that cannot be written stops nobody: ``warn`` is told, and the next entry brings it up to date.
+    """
     if run is None or client.dry_run:
-        yield Book()
+        yield Book(run.token if run else 0)
         return
     own = client.beside(patience=RUN_PATIENCE)
     keeper = Keeper(own, run)
     keeper.start()
     client.guard = keeper.check
     try:
-        yield Journal(own, run, keeper)
+        yield Journal(own, run, keeper, warn)
     finally:
         client.guard = None
         keeper.stop()
