@@ -168,7 +168,8 @@ options:
     type: path
   resumed:
     description:
-      - Whether the release is under way. What is live is then not compared, because the release has changed it.
+      - Whether the release is under way. What is live is then not compared, because the release has changed it, and
+        neither are O(windows), O(freezes), O(approvals), O(override) and O(emergency), because it has begun.
     type: bool
     default: false
 extends_documentation_fragment:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import Refused
 from . import plan_parts as parts
-from .plan_inputs import Inputs, changed, inputs_of, lives
+from .plan_inputs import Inputs, changed, inputs_of, lives, terms_of
 
 TYPE = "runbook.release/plan"
 NO_WAY_BACK = ("contract", "irreversible")
@@ -72,9 +72,11 @@ def _named(given: Mapping[str, Any], *more: str) -> dict[str, str]:
 
 
 def agree(approved: Plan, made: Plan, where: str, *, resumed: bool) -> None:
-    """Refuse unless both were made from the same; a release under way has changed what is live itself."""
-    ignored = lives(approved.inputs) | lives(made.inputs) if resumed else set[str]()
-    found = changed(approved.inputs, made.inputs, ignored)
+    """Refuse unless both were made from the same; a release under way is not asked again whether it may begin."""
+    if resumed:
+        found = changed(approved.inputs, made.inputs, lives(approved.inputs) | lives(made.inputs))
+    else:
+        found = changed(approved.inputs | terms_of(approved.content), made.inputs | terms_of(made.content))
     if found:
         raise Refused(
             f"The approved plan is not what would be released now: {sentences(found)}",

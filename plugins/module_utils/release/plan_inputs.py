@@ -26,11 +26,14 @@ def inputs_of(plan: Given) -> Inputs:
     found["migrations"] = "; ".join(migration_text(one) for one in plan["migrations"])
     found["backups"] = "; ".join(named_text(one) for one in plan["backups"])
     found["witness"] = witness_text(plan["witness"])
-    for name in ("windows", "freezes", "approvals", "rollback"):
-        found[name] = _digest(plan[name])
-    for name in ("override", "emergency"):
-        found[name] = plan[name]
+    found["rollback"] = _digest(plan["rollback"])
     return found
+
+
+def terms_of(plan: Given) -> Inputs:
+    """Under which terms the release may begin; one that has begun is held to what it releases, not to these."""
+    by_digest = {name: _digest(plan[name]) for name in ("windows", "freezes", "approvals")}
+    return {**by_digest, "override": plan["override"], "emergency": plan["emergency"]}
 
 
 def _of_component(one: Given) -> Inputs:

@@ -225,6 +225,7 @@ def test_an_approved_plan_whose_inputs_are_the_same_is_the_plan(run: Run, approv
         ({"witness__rate": 0}, "→ none"),
         ({"approvals": {}}, "approvals changed"),
         ({"emergency": "fire"}, "emergency: none → fire"),
+        ({"windows": [{"rrule": "FREQ=DAILY;BYHOUR=2", "timezone": "UTC", "duration": "2h"}]}, "windows changed"),
     ],
 )
 def test_every_changed_input_is_named(run: Run, approved: Path, change: Options, sentence: str) -> None:
@@ -240,6 +241,8 @@ def test_what_is_live_now_is_compared_unless_the_release_itself_changed_it(run: 
     refused = run(moved, approved=str(approved))
     assert "live state of shop: blue 1.5.0 → blue 1.5.0 75 %, green 1.6.0 25 %" in refused["msg"]
     assert "failed" not in run(moved, approved=str(approved), resumed=True)
+    under_way = {"resumed": True, "freezes": [{"from": "2026-12-24", "to": "2026-12-26", "reason": "holidays"}]}
+    assert "failed" not in run(moved, approved=str(approved), **under_way)
     other = run(moved, approved=str(approved), resumed=True, version="1.7.0")
     assert [one["name"] for one in other["changed_inputs"]] == ["version"]
 
