@@ -51,7 +51,7 @@ class Book:
         """One entry about something that happened."""
 
     def check(self) -> None:
-        """``Refused`` if this run must not go on."""
+        """For a long wait: ``Refused`` once the lock is known to be lost. Asks nobody, the lock is renewed anyway."""
 
 
 class Journal(Book):
@@ -80,11 +80,12 @@ class Journal(Book):
         self._write(self._store(self._client, RUN_PATIENCE), what, before, after)
 
     def check(self) -> None:
-        self._keeper.check()
+        if self._keeper.lost:
+            raise self._keeper.lost
 
     def _last_words(self, what: str, after: Any) -> None:
         """A step that failed is known to be open, so this entry may be missing; what it is about is told anyway."""
-        if self._keeper.stale:
+        if self._keeper.lost:
             return
         with contextlib.suppress(ReleaseError):
             self._write(self._store(self._client.beside(patience=LAST_WORDS), LAST_WORDS), what, None, after)

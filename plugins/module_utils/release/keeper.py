@@ -21,10 +21,10 @@ ENDING = 1.0
 
 
 class Keeper:
-    """Keeps the lock that ``run`` holds. ``stale`` as soon as somebody else is known to hold it."""
+    """Keeps the lock that ``run`` holds. ``lost`` says why as soon as it is known that this run does not hold it."""
 
     def __init__(self, client: KubeClient, run: Run) -> None:
-        self.stale = False
+        self.lost: Refused | None = None
         self._client = client
         self._impatient = client.beside(patience=run.ttl / 3)
         self._run = run
@@ -62,6 +62,6 @@ class Keeper:
         run = self._run
         try:
             keep(client, Want(f"{run.namespace}/{run.lease}", state, run.who, self._claim, run.ttl, run.token))
-        except Refused:
-            self.stale = True
+        except Refused as refused:
+            self.lost = refused
             raise

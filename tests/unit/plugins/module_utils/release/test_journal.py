@@ -15,7 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
 from ansible_collections.runbook.release.plugins.module_utils.kube.transport import Request
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 
 from .api import RELEASE, Api, acquired, begun, entries, failure, renewed, stolen, whats
 
@@ -134,6 +134,21 @@ def test_an_expired_lock_that_nobody_took_is_renewed_before_the_write(api: Api) 
         assert renewed(api).startswith("2026-11-21T16:10:00")
     with pytest.raises(Refused, match="alice@build-7 has held the lock"):
         acquired(api, "bob@laptop")
+
+
+def check_for_long(book: Book) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        book.check()
+        time.sleep(0.02)
+
+
+def test_a_long_wait_ends_when_the_lock_is_lost(api: Api) -> None:
+    with journal(api.client(), begun(api, ttl=1)) as book:
+        book.check()
+        stolen(api)
+        with pytest.raises(Refused, match="bob@laptop has held it"):
+            check_for_long(book)
 
 
 def test_the_lock_is_renewed_while_a_task_works(api: Api) -> None:
