@@ -22,7 +22,8 @@ options:
   state:
     description:
       - V(made) makes a plan. With O(approved) it is that plan, provided that it was made from the same.
-      - V(shown) reads O(approved) and returns it with its page.
+      - V(shown) reads O(approved) and returns it with its page. It is refused when it is of another O(system),
+        O(environment) or O(version), if given.
     type: str
     choices: [made, shown]
     default: made
@@ -292,7 +293,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.release.plugins.module_utils.module import ArgumentSpec, failing_cleanly
 from ansible_collections.runbook.release.plugins.module_utils.release import plan_file
-from ansible_collections.runbook.release.plugins.module_utils.release.plan import Plan, agree, make
+from ansible_collections.runbook.release.plugins.module_utils.release.plan import Plan, agree, expect, make
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_page import page
 
 SHIFT = {
@@ -359,7 +360,11 @@ def without_clear_text(module: AnsibleModule) -> dict[str, Any]:
 
 def act(given: dict[str, Any], *, dry_run: bool) -> tuple[Plan, dict[str, Any], dict[str, Any]]:
     approved = plan_file.read(Path(given["approved"])) if given["approved"] else None
-    plan = approved if given["state"] == "shown" and approved else make(given)
+    if given["state"] == "shown" and approved:
+        expect(approved, given, given["approved"])
+        plan = approved
+    else:
+        plan = make(given)
     if approved and plan is not approved:
         agree(approved, plan, given["approved"], resumed=given["resumed"])
         plan = approved

@@ -71,6 +71,17 @@ def _named(given: Mapping[str, Any], *more: str) -> dict[str, str]:
     return {key: parts.line(given.get(key)) for key in ("name", *more, "description")}
 
 
+def expect(plan: Plan, given: Mapping[str, Any], where: str) -> None:
+    """Refuse a plan of something else than the options name."""
+    for name in ("system", "environment", "version"):
+        if given[name] and given[name] != plan.content[name]:
+            raise Refused(
+                f"This is the plan of {plan.title}, not of {name} {given[name]}",
+                where=where,
+                remedy="give the path of the right plan",
+            )
+
+
 def agree(approved: Plan, made: Plan, where: str, *, resumed: bool) -> None:
     """Refuse unless both were made from the same; a release under way is not asked again whether it may begin."""
     if resumed:

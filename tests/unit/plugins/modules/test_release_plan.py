@@ -288,6 +288,13 @@ def test_a_plan_is_shown_as_it_was_made(run: Run, approved: Path) -> None:
     assert run({"state": "shown", "approved": str(approved.parent)})["page"] == made["page"]
 
 
+def test_a_plan_of_another_system_is_not_shown(run: Run, approved: Path) -> None:
+    given = {"state": "shown", "approved": str(approved)}
+    assert "This is the plan of shop 1.6.0 in prod, not of system till" in run(given, system="till")["msg"]
+    assert "not of version 1.6.1" in run(given, version="1.6.1")["msg"]
+    assert "failed" not in run(given, system="shop", version="1.6.0")
+
+
 def test_a_component_nobody_staged_is_refused(run: Run) -> None:
     assert "staged.shop is not a result of helm_bluegreen" in run(staged={})["msg"]
     assert "components[0].entry is missing" in run(components=[component(entry=None)])["msg"]
