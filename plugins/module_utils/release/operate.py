@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""Begin a release, or go on with one that somebody left unfinished. Every moment to die in has its way on.
+
+The order of writes is: lock; index ``begun``; ledger ``release begins``. An index that has begun a release whose ledger
+is empty says that nothing was started. At the end it is: ledger ``release ends``; ``sealed``; index ``ended``; lock. A
+ledger that has an end which the index does not know is a release that ended. The next run writes what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ReleaseError
+from ..kube.transport import RUN_PATIENCE
+from ..ledger.store import Store
+from ..lock import decide as locking
+from ..lock.keep import Outcome, keep, observe
+from . import machine
+from .index import Index, mend, read
+from .naming import release_id
+from .register import Register, index_of
+from .resume import NOTHING, START, Decision, Want, decide
+from .run import Run
+from .story import Story
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+    from ..lock.record import Record
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Who begins what; ``recorded`` is what the ledger keeps of it beside version and plan."""
+
+    namespace: str
+    lease: str
+    who: str
+    want: Want
+    plan: str = ""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    ttl: int = 60
+    takeover: bool = False
+    reason: str = ""
+    mirror: str = ""
+
+    def lock(self, state: str, token: int | None = None) -> locking.Want:
+        return locking.Want(
+            f"{self.namespace}/{self.lease}",
+            state,
+            self.who,
+            str(uuid.uuid4()),
+            self.ttl,
+            token,
+            self.takeover and token is None,
+            self.reason,
+        )
+
+    def run(self, release: str, token: int) -> Run:
+        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, self.mirror)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run finds: all releases, and the ledger of the unfinished one; ``note`` says what had to be mended."""
+
+    index: Index
+    story: Story
+    note: str = ""
+
+
+def begin(client: KubeClient, asked: Begin) -> Report:
+    """Take the lock, see what there is, decide and record; without the lock when there is nothing to do at all."""
+    if client.dry_run:
+        return foresee(client, asked)
+    if not asked.want.changes:
+        index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
+        if index.unfinished is None:
+            return _report(asked, decide(index, Story(), asked.want))
+    outcome = keep(client, asked.lock("held"))
+    held = outcome.after
+    assert held is not None
+    try:
+        return _begun(client.beside(patience=RUN_PATIENCE), asked, outcome, held)
+    except BaseException:
+        with contextlib.suppress(ReleaseError):
+            keep(client, asked.lock("released", held.token))
+        raise
+
+
+def foresee(client: KubeClient, asked: Begin) -> Report:
+    """What ``begin`` would decide; a living holder of the lock is named, and nothing is written."""
+    seen = _seen(client, asked, Index.of(index_of(client, asked.namespace, asked.lease).entries()))
+    attempt = seen.index.unfinished
+    lacking = mend(attempt, seen.story) if attempt else None
+    if lacking:
+        seen = _mended(seen, lacking, "")
+    decision = _decided(seen, asked)
+    have, now = observe(client, f"{asked.namespace}/{asked.lease}")
+    if have and have.holder and not have.expired(now) and decision.kind != NOTHING:
+        owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
+        decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
+    return _report(asked, decision, seen.story, changed=decision.kind != NOTHING)
+
+
+def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> Report:
+    index = index_of(client, asked.namespace, asked.lease, asked.who, held.token, asked.mirror)
+    found = _seen(client, asked, Index.of(index.entries()))
+    seen = _settled(client, asked, index, found, held)
+    decision = _decided(seen, asked)
+    if decision.kind == NOTHING:
+        keep(client, asked.lock("released", held.token))
+        return _report(asked, decision, changed=seen is not found, warnings=index.warnings)
+    attempt = seen.index.unfinished
+    run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
+    own = _own(client, run)
+    if decision.kind == START:
+        _start(asked, seen.index, index, run, own)
+    _note_whose(outcome, decision, seen.story, own)
+    report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
+    return {**report, "run": run.report(), "taken_over": dict(outcome.plan.taken_over or {})}
+
+
+def _new_id(asked: Begin, index: Index, held: Record) -> str:
+    taken = {attempt.release for attempt in index.attempts}
+    return release_id(asked.lease, asked.want.version, held.since, taken)
+
+
+def _seen(client: KubeClient, asked: Begin, index: Index) -> Seen:
+    attempt = index.unfinished
+    entries = read(Store(client, asked.namespace, attempt.release)) if attempt else []
+    return Seen(index, Story.of(entries))
+
+
+def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, held: Record) -> Seen:
+    """What was found, after the end of a release is written that ended or never began; the same if there is none."""
+    attempt, story = found.index.unfinished, found.story
+    if attempt is None:
+        return found
+    if story.verdict and not story.sealed:
+        story = story.after(_own(client, asked.run(attempt.release, held.token)).seal())
+    lacking = mend(attempt, story)
+    if lacking is None:
+        return found
+    return _mended(found, lacking, index.add(machine.INDEX_ENDED, lacking).when)
+
+
+def _mended(found: Seen, lacking: Report, when: str) -> Seen:
+    """What was found, now that the index knows how its newest release ended."""
+    index = found.index.told(machine.INDEX_ENDED, lacking, when, "")
+    never = not found.story.begun
+    ended = "died before it started anything" if never else f"had ended: {lacking['verdict']}"
+    return Seen(index, Story(), f"; release {lacking['release']} {ended}")
+
+
+def _decided(seen: Seen, asked: Begin) -> Decision:
+    decision = decide(seen.index, seen.story, asked.want)
+    return replace(decision, sentence=decision.sentence + seen.note)
+
+
+def _own(client: KubeClient, run: Run) -> Register:
+    return Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
+
+
+def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
+    version = asked.want.version
+    if known.hold(version):
+        index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
+    begun = {"release": run.release, "version": version, "plan": asked.plan}
+    index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
+    own.add(
+        machine.RELEASE_BEGINS,
+        {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
+    )
+
+
+def _note_whose(outcome: Outcome, decision: Decision, story: Story, own: Register) -> None:
+    """Record from whom the release is taken over, and from whom it is resumed."""
+    after = {"decision": decision.kind, "at": story.open}
+    if taken := outcome.plan.taken_over:
+        before = {"holder": taken["from"], "token": taken["token"]}
+        own.add(machine.TAKEN_OVER, {**after, "why": taken["why"]}, before)
+    if decision.kind != START and story.last:
+        own.add(machine.RESUMED, after, {"holder": story.last.who, "token": story.last.fence})
+
+
+def _report(
+    asked: Begin,
+    decision: Decision,
+    story: Story | None = None,
+    *,
+    changed: bool = False,
+    warnings: Sequence[str] = (),
+) -> Report:
+    """The result of the module; ``first`` is what it was when the release began."""
+    story = story or Story()
+    return {
+        "changed": changed,
+        "decision": decision.kind,
+        "sentence": decision.sentence + ".",
+        "run": {},
+        "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
+        "weight": story.highest,
+        "at": story.open,
+        "taken_over": {},
+        "warnings": list(warnings),
+    }
