@@ -61,6 +61,7 @@ def cluster_steps() -> list[Step]:
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     return [
         Step("cases", ("pytest", "--quiet", "tests/cluster_cases"), pytest=True, cluster=True),
+        Step("demo", ("make", "demo"), cluster=True),
         *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True) for name in scenarios),
     ]
 
