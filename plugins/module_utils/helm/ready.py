@@ -57,8 +57,10 @@ class Proof:
 
         evidence = collect(self.client, self.target.namespace, pods=verdict.pods, workloads=verdict.workloads)
         words = last_words(evidence, verdict.certain[0]) if verdict.certain else []
+        what = f"{colour} is not ready and {why}"
         raise NotReady(
-            f"{colour} is not ready and {why}" + (f"; its last words: {words[-1]}" if words else ""),
+            what + (f"; its last words: {words[-1]}" if words else ""),
+            record=what,
             where=f"release {self.target.release(colour)} in namespace {self.target.namespace}; missing: "
             + ("; ".join(verdict.missing[:SHOWN]) or "nothing"),
             remedy="read the evidence in this result, correct the version or its configuration, and stage it again; "

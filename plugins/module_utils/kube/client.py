@@ -147,10 +147,20 @@ class KubeClient:
     # writes
 
     def create(self, kind: Kind, body: Obj, namespace: str = "") -> Obj:
-        """Create the object; ``Conflict`` when it exists. Not repeated when it is unknown whether it took effect."""
+        """Create the object; ``Conflict`` when it exists. Not repeated when it is unknown whether it took effect.
+
+        Under a guard, which nobody else passes meanwhile, it is: what is found then is what the first attempt created.
+        """
         asked = Asked("create", kind, namespace, _name(body))
-        path, query = kind.path(namespace), self._written()
-        return t.cast(Obj, self._write(Request(asked, "POST", path, query, _complete(kind, body), retry=Retry.UNSENT)))
+        retry = Retry.UNSENT if self.guard is None else Retry.SAFE
+        request = Request(asked, "POST", kind.path(namespace), self._written(), _complete(kind, body), retry=retry)
+        try:
+            return t.cast(Obj, self._write(request))
+        except Conflict as error:
+            found = self.get(kind, _name(body), namespace) if error.uncertain else None
+            if found is None:
+                raise
+            return found
 
     def apply(self, kind: Kind, body: Obj, namespace: str = "", force: bool = False) -> Obj:
         """Server-side apply of the fields in ``body``; ``Conflict`` names the managers of fields owned by others.

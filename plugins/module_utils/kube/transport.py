@@ -96,13 +96,13 @@ class Transport:
     def __init__(self, connection: Connection, pacing: Pacing | None = None, patience: Patience | None = None) -> None:
         self.connection = connection
         self._pacing = pacing or Pacing()
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._answered = False
 
     def with_patience(self, seconds: float) -> Transport:
         """The same connection pool with another patience."""
         twin = copy.copy(self)
-        twin._patience = Patience.throughout(seconds)
+        twin.patience = Patience.throughout(seconds)
         return twin
 
     def send(self, request: Request) -> Answer:
@@ -138,7 +138,7 @@ class Transport:
             self._answered = True
             answer = Answer(response.status, response.headers, response.data, uncertain)
             retry_after = _retry_after(answer.headers)
-            if self._again(request, answer, backoff.attempts) and backoff.wait(self._patience.later, retry_after):
+            if self._again(request, answer, backoff.attempts) and backoff.wait(self.patience.later, retry_after):
                 uncertain = uncertain or answer.status != 429
                 continue
             return answer
@@ -159,7 +159,7 @@ class Transport:
 
     def _patience_now(self) -> float:
         """A cluster that has answered before is waited for; an address that never has may just be wrong."""
-        return self._patience.later if self._answered else self._patience.first
+        return self.patience.later if self._answered else self.patience.first
 
     def _again(self, request: Request, answer: Answer, attempts: int) -> bool:
         """Whether this answer is worth another attempt."""
@@ -167,7 +167,7 @@ class Transport:
             return True
         if request.retry is not Retry.SAFE:
             return False
-        most = self._patience.at_500
+        most = self.patience.at_500
         return answer.status in (502, 503, 504) or (answer.status == 500 and (most is None or attempts < most))
 
     def _exchange(self, request: Request, preload: bool) -> t.Any:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ..errors import ReleaseError
 from .chain import Entry, Head
@@ -99,11 +100,12 @@ class Mirror:
             _sync_folder(self.folder)
         except OSError as error:
             intact = f"; the cluster's ledger has entry {entry.number} and is intact" if entry else ""
+            details: dict[str, Any] = {"entry": entry.report(), "head": entry.head.report()} if entry else {}
             raise ReleaseError(
                 f"the mirror cannot be written: {error.strerror}{intact}",
                 where=path,
                 remedy="make the folder writable and free some space; the next entry brings the mirror up to date",
-                **({"entry": entry.report(), "head": entry.head.report()} if entry else {}),
+                **details,
             ) from error
 
 

@@ -135,5 +135,5 @@ def journal(client: KubeClient, run: Run | None, warn: Callable[[str], None] = l
 
 def reason_of(error: BaseException) -> str:
     """Why a step failed, in short; what else an error carries (logs, output) does not belong in a ledger."""
-    said = error.what if isinstance(error, ReleaseError) else type(error).__name__
+    said = error.record if isinstance(error, ReleaseError) else type(error).__name__
     return said if len(said) <= LONGEST_REASON else said[:LONGEST_REASON] + " …"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -91,18 +92,19 @@ class Api:
         return answer(200, self.put(request.path, changed), self.now)
 
     def _listed(self, request: Request) -> list[Obj]:
-        wanted = dict(one.split("=") for one in str((request.query or {}).get("labelSelector", "")).split(",") if one)
+        selector = str((request.query or {}).get("labelSelector", ""))
+        wanted = re.findall(r"([^,=() ]+)(?:=| in \()([^()=]*?)(?:\)|,|$)", selector)
         return [
             obj
             for path, obj in self.objects.items()
             if path.rpartition("/")[0] == request.path
-            and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+            and all((obj["metadata"].get("labels") or {}).get(key) in values.split(",") for key, values in wanted)
         ]
 
 
 class _InMemory(Transport):
     def __init__(self, real: Transport, api: Api) -> None:
-        super().__init__(real.connection, Pacing(api.clock, api.sleep, lambda: 1.0), real._patience)
+        super().__init__(real.connection, Pacing(api.clock, api.sleep, lambda: 1.0), real.patience)
         self.api = api
 
     def _exchange(self, request: Request, preload: bool) -> Any:
