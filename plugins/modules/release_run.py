@@ -108,7 +108,8 @@ options:
     default: 60
   mirror:
     description:
-      - Folder for a copy of the ledger on the machine the module runs on; that of the index is in its folder C(index).
+      - Folder for copies of the ledgers on the machine the module runs on. Each release has a folder of its own there,
+        named after its id, and the index has C(index).
     type: path
   verdict:
     description: How the release ended. Required with O(state=ended).
@@ -172,7 +173,7 @@ EXAMPLES = r"""
     inputs: "{{ plan.inputs }}"
     components: [api, web]
     steps: [5, 25, 100]
-    mirror: /var/lib/releases/shop/ledger
+    mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
   register: begun
 
 - name: Go on only if there is something to do
@@ -222,7 +223,7 @@ run:
     token: 1795271165
     who: alice@build-7
     ttl: 60
-    mirror: /var/lib/releases/shop/ledger
+    mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
 first:
   description: Whether no version was live when the release began.
   type: bool
@@ -278,22 +279,12 @@ findings:
   elements: dict
   returned: when refused because of it
   sample:
-    - source: cluster
-      kind: altered
-      number: 3
-      until: 3
-      sentence: "entry 3 is altered: it is not what its SHA-256 was made of"
+    - {source: cluster, kind: altered, number: 3, until: 3, sentence: entry 3 is altered}
 owner:
   description: Who holds the lock instead, with the seconds that remain of its time.
   type: dict
   returned: when refused because of it
-  sample:
-    holder: bob@laptop
-    token: 1795271164
-    ttl: 60
-    since: "2026-11-24T18:58:30Z"
-    renewed: "2026-11-24T18:59:55Z"
-    remaining: 55
+  sample: {holder: bob@laptop, token: 1795271164, ttl: 60, remaining: 55}
 """
 
 import os

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class End:
 
 def end(client: KubeClient, run: Run, how: End) -> Report:
     """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays."""
-    index = index_of(client, run.namespace, run.lease, run.who, run.token, run.mirror)
+    index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
     attempt = Index.of(index.entries()).attempt(run.release)
     if attempt is None:
         raise Refused(

@@ -10,6 +10,7 @@ ledger that has an end which the index does not know is a release that ended. Th
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,8 @@ class Begin:
         )
 
     def run(self, release: str, token: int) -> Run:
-        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, self.mirror)
+        mirror = os.path.join(self.mirror, release) if self.mirror else ""
+        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, mirror)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,6 @@ class Register:
 def index_of(
     client: KubeClient, namespace: str, lease: str, who: str = "", fence: int = 0, mirror: str = ""
 ) -> Register:
-    """The index of an environment; its copy lies in the folder of the release's one."""
+    """The index of an environment; its copy lies beside those of the releases."""
     store = Store(client, namespace, index_id(lease))
     return Register(store, who, fence, os.path.join(mirror, "index") if mirror else "")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.resume imp
 from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
-from .api import Api
+from .api import Api, failure
 
 INPUTS = {"chart of api": "aa", "live api": "bb"}
 RECORDED = {"system": "shop", "environment": "prod", "components": ["api"], "steps": [25, 100], "first": False}
@@ -237,6 +238,40 @@ def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
             assert_ended(api, runs[-1])
 
 
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_first_lock_whose_answer_is_lost_is_held(api: Api, arrived: bool) -> None:
+    def trouble(request: Request) -> SimpleNamespace | None:
+        if request.method != "POST" or "leases" not in request.path:
+            return None
+        api.trouble = lambda request: None
+        if arrived:
+            api.handle(request)
+        return failure(500, "etcd is busy", api.now)
+
+    api.trouble = trouble
+    assert begin(api.client(), ALICE)["decision"] == "start"
+    assert holder(api) == "alice@build-7"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_api_server_that_fails_every_fifth_request_only_takes_longer(seed: int) -> None:
+    api, chance = Api(), random.Random(seed)
+
+    def trouble(request: Request) -> SimpleNamespace | None:
+        if chance.random() > 0.2:
+            return None
+        if chance.random() < 0.5:
+            api.handle(request)
+        return failure(500, "etcd is busy", api.now)
+
+    api.trouble = trouble
+    run = run_of(begin(api.client(), ALICE))
+    end(api.client(), run, RELEASED)
+    api.trouble = lambda request: None
+    assert_ended(api, run)
+    assert said(api, "shop-prod-index") == ["begun", "ended"]
+
+
 def test_a_failed_version_is_held_and_lifted_with_a_reason(api: Api) -> None:
     end(api.client(), run_of(begin(api.client(), ALICE)), End("rolled back", "api answers 500"))
     with pytest.raises(Refused, match="is on hold"):
@@ -295,11 +330,12 @@ def test_both_ledgers_are_mirrored_and_a_full_disk_only_warns(api: Api, tmp_path
     (tmp_path / "file").touch()
     report = begin(api.client(), replace(ALICE, mirror=str(tmp_path / "file")))
     assert "the mirror cannot be written" in report["warnings"][0]
-    run = replace(run_of(report), mirror=str(tmp_path / "ledger"))
+    run = run_of(report)
+    (tmp_path / "file").unlink()
     assert end(api.client(), run, RELEASED)["warnings"] == []
-    mirrored = (tmp_path / "ledger" / "ledger.jsonl").read_text().splitlines()
+    mirrored = (tmp_path / "file" / run.release / "ledger.jsonl").read_text().splitlines()
     assert mirrored == Store(api.client(), "shop", run.release).texts()
-    mirrored = (tmp_path / "ledger" / "index" / "ledger.jsonl").read_text().splitlines()
+    mirrored = (tmp_path / "file" / "index" / "ledger.jsonl").read_text().splitlines()
     assert mirrored == Store(api.client(), "shop", "shop-prod-index").texts()
 
 
