@@ -36,9 +36,10 @@ ASK = """
           vars: {given: "{{ release_context.approvals | default([]) }}"}
       rescue:
         - set_fact: {said: "{{ ansible_failed_result.msg }}"}
-      always:
-        - copy: {content: "{{ said }}", dest: "{{ playbook_dir }}/{{ inventory_hostname }}.said"}
-          check_mode: false
+    - copy: {content: "{{ all | to_json }}", dest: "{{ playbook_dir }}/said.json"}
+      vars: {all: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'said'))) }}"}
+      run_once: true
+      check_mode: false
 """
 
 
@@ -95,8 +96,9 @@ class Place:
     def ask(self, hosts: dict[str, dict[str, Any]], *options: str) -> dict[str, str]:
         """What each host has to say on its way to a release."""
         (self.folder / "ask.yml").write_text(ASK)
-        printed = self.play(self.folder / "ask.yml", hosts, *options)
-        return {host: " ".join((self.folder / f"{host}.said").read_text().split()) for host in hosts} | {"": printed}
+        self.play(self.folder / "ask.yml", hosts, *options)
+        said = json.loads((self.folder / "said.json").read_text())
+        return {host: " ".join(text.split()) for host, text in said.items()}
 
     def approve(self, plan: Plan, role: str, *options: str) -> str:
         """Approve it on the host of its system, and on another one by mistake."""
