@@ -94,10 +94,12 @@ class Mirror:
             try:
                 os.fchmod(file, 0o600)
                 fcntl.flock(file, fcntl.LOCK_EX)
+                fresh = not os.fstat(file).st_size
                 yield file
             finally:
                 os.close(file)
-            _sync_folder(self.folder)
+            if fresh:
+                _sync_folder(self.folder)
         except OSError as error:
             intact = f"; the cluster's ledger has entry {entry.number} and is intact" if entry else ""
             details: dict[str, Any] = {"entry": entry.report(), "head": entry.head.report()} if entry else {}

@@ -61,6 +61,7 @@ class Store:
         self.release = release
         self._pacing = pacing or Pacing()
         self._patience = patience
+        self._known: Tail | None = None
 
     def texts(self) -> list[str]:
         """All entries as they are stored, in the order they are stored in."""
@@ -102,9 +103,10 @@ class Store:
     def _append_once(self, draft: Draft, tried: set[str]) -> Entry:
         """``Conflict`` if someone else was faster: every write names the state of the chunk it was made for.
 
-        One of those ``tried`` before may have got there although its answer was lost; then it is the one.
+        So the chunk as the write before left it needs no look. One of those ``tried`` before may have got there
+        although its answer was lost; then it is the one.
         """
-        tail = self._tail()
+        tail, self._known = self._known or self._tail(), None
         if tail.chunk is not None and (arrived := tried.intersection((tail.chunk.get("data") or {}).values())):
             return Entry.parse(arrived.pop())
         self._check(tail, draft)
@@ -118,24 +120,27 @@ class Store:
             )
         tried.add(text)
         if tail.chunk is None or tail.is_closed:
-            self._begin_chunk(f"ledger-{self.release}-{tail.number + 1}", entry, text)
+            number = tail.number + 1
+            chunk = self._begin_chunk(f"ledger-{self.release}-{number}", entry, text)
         else:
-            self._extend(tail.chunk, entry, text)
+            number, chunk = tail.number, self._extend(tail.chunk, entry, text)
+        self._known = None if self.client.dry_run else Tail(chunk, number, entry)
         return entry
 
-    def _begin_chunk(self, name: str, entry: Entry, text: str) -> None:
+    def _begin_chunk(self, name: str, entry: Entry, text: str) -> Obj:
         data = {_key(entry.head): text}
         body: Obj = {"metadata": {"name": name, "labels": {LABEL: self.release}}, "data": data}
         if entry.what == SEAL:
             body["immutable"] = True
         try:
-            self.client.create(CONFIGMAP, body, self.namespace)
+            return self.client.create(CONFIGMAP, body, self.namespace)
         except ApiError:
             found = self.client.get(CONFIGMAP, name, self.namespace) or {}
-            if not data.items() <= (found.get("data") or {}).items():
+            if (found.get("data") or {}) != data:
                 raise
+            return found
 
-    def _extend(self, chunk: Obj, entry: Entry, text: str) -> None:
+    def _extend(self, chunk: Obj, entry: Entry, text: str) -> Obj:
         metadata, key = chunk["metadata"], _key(entry.head)
         ops: list[Obj] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
@@ -143,7 +148,7 @@ class Store:
         ]
         if entry.what == SEAL or _size(chunk["data"]) + len(key) + len(text.encode()) + ENTRY_LIMIT > CHUNK_LIMIT:
             ops.append({"op": "add", "path": "/immutable", "value": True})
-        self.client.json_patch(CONFIGMAP, metadata["name"], ops, self.namespace)
+        return self.client.json_patch(CONFIGMAP, metadata["name"], ops, self.namespace)
 
     def _check(self, tail: Tail, draft: Draft) -> None:
         if tail.last is None:

@@ -61,6 +61,7 @@ class Journal(Book):
         super().__init__(run.token)
         self._client = client
         self._run = run
+        self._store = self._ledger(client, RUN_PATIENCE)
         self._keeper = keeper
         self._warn = warn
         self._warned = False
@@ -77,7 +78,7 @@ class Journal(Book):
         self.note(machine.done(what), None, result[0])
 
     def note(self, what: str, before: Any = None, after: Any = None) -> None:
-        self._write(self._store(self._client, RUN_PATIENCE), what, before, after)
+        self._write(self._store, what, before, after)
 
     def check(self) -> None:
         if self._keeper.lost:
@@ -88,9 +89,9 @@ class Journal(Book):
         if self._keeper.lost:
             return
         with contextlib.suppress(ReleaseError):
-            self._write(self._store(self._client.beside(patience=LAST_WORDS), LAST_WORDS), what, None, after)
+            self._write(self._ledger(self._client.beside(patience=LAST_WORDS), LAST_WORDS), what, None, after)
 
-    def _store(self, client: KubeClient, patience: float) -> Store:
+    def _ledger(self, client: KubeClient, patience: float) -> Store:
         from ..ledger.store import Store
 
         return Store(client, self._run.namespace, self._run.release, patience=patience)
