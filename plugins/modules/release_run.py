@@ -173,7 +173,7 @@ EXAMPLES = r"""
     inputs: "{{ plan.inputs }}"
     components: [api, web]
     steps: [5, 25, 100]
-    mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
+    mirror: /var/lib/releases/shop
   register: begun
 
 - name: Go on only if there is something to do
