@@ -98,7 +98,9 @@ options:
         type: float
         default: 0.5
       timeout:
-        description: Seconds after which the cutover has failed.
+        description:
+          - Seconds after which the cutover has failed.
+          - With O(run) up to 60 seconds during which the API server cannot be watched do not count.
         type: float
         default: 30
   drain:

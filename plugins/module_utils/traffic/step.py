@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..colours import COLOURS, other
+from ..kube.transport import RUN_PATIENCE
 from ..release import machine
 from ..release.journal import Book
 from . import guards
@@ -57,7 +58,7 @@ class Step:
             weight=params["weight"],
             from_version=from_version,
             probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in urls],
-            terms=guards.check_terms(Terms(**params["proof"])),
+            terms=guards.check_terms(Terms(**params["proof"], grace=RUN_PATIENCE if params.get("run") else 0.0)),
             budget=params["drain"]["budget"],
             witness=guards.check_witness(params["witness"] or ""),
         )
