@@ -40,8 +40,14 @@ def _site() -> Iterator[Site]:
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
+@pytest.fixture(autouse=True)
+def _nobody_goes_on() -> Iterator[None]:
+    yield
+    end_all()
+
+
 @pytest.fixture
-def site(_site: Site, tmp_path: Path) -> Iterator[Site]:
+def site(_site: Site, tmp_path: Path) -> Site:
     """The system at rest on one of two good versions; made anew when the test before left it otherwise."""
     if not _site.is_settled():
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
@@ -49,15 +55,13 @@ def site(_site: Site, tmp_path: Path) -> Iterator[Site]:
         assert prepared.wait() == 0, prepared.said
         first = deploy(VERSIONS[0], tmp_path / "anew")
         assert first.wait() == 0, first.said
-    yield _site
-    end_all()
+    return _site
 
 
 @pytest.fixture
 def versions(site: Site) -> tuple[str, str]:
     """The live version and the one to release next."""
-    old = site.live()
-    return old, next(version for version in VERSIONS if version != old)
+    return site.live(), site.next_version()
 
 
 @pytest.fixture

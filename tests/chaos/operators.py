@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 INVENTORY = ROOT / "inventories" / "local"
 SYSTEM = "podinfo"
-LONGEST_RUN = 180
+LONGEST_RUN = 600
 STARTED: list[Operator] = []
 QUICK = {
     "release_shift": {"steps": [25, 100], "hold": 2},
@@ -48,8 +48,12 @@ class Operator:
     def last_words(self) -> str:
         return next((line for line in reversed(self.said.splitlines()) if line.strip()), "")
 
-    def wait(self, seconds: float = LONGEST_RUN) -> int:
-        return self.process.wait(seconds)
+    def wait(self) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(LONGEST_RUN)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end:\n{self.said[-6000:]}") from None
 
     def kill(self) -> None:
         """SIGKILL to the playbook, its workers, modules and helm. All are halted first, so none outlives the others."""

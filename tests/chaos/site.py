@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
-from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP, HTTPROUTE, LEASE
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    HTTPROUTE,
+    LEASE,
+)
 from ansible_collections.runbook.release.plugins.module_utils.kube.watch import Watch
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry, Head
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import LABEL
@@ -25,9 +30,9 @@ from ansible_collections.runbook.release.plugins.module_utils.witness.spec impor
 from .operators import SYSTEM, Operator
 
 NAMESPACE = SYSTEM
-VERSIONS = ("6.9.2", "6.9.3")
+VERSIONS = ("6.9.2", "6.9.3", "6.9.6")
 HOST = "podinfo.local"
-PATIENCE = 150.0
+PATIENCE = 300.0
 ASKED = 20
 Obj = dict[str, Any]
 
@@ -114,6 +119,13 @@ class Site:
     def live(self) -> str:
         """The version that answers on every new connection; several when they do not agree."""
         return " and ".join(sorted({_version() for _time in range(ASKED)}))
+
+    def next_version(self) -> str:
+        """A version that neither side runs, so that a release of it has everything to do."""
+        deployments = self.client.list(DEPLOYMENT, NAMESPACE)
+        images = [one["spec"]["template"]["spec"]["containers"][0]["image"] for one in deployments]
+        present = {image.rpartition(":")[2] for image in images}
+        return next(version for version in VERSIONS if version not in present)
 
     def trouble(self, users: OwnWitness) -> list[str]:
         """What is wrong after a release is over, whichever way it went."""
