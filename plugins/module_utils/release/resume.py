@@ -87,8 +87,8 @@ def _begin(index: Index, want: Want) -> Decision:
 
 
 def _ways(attempt: Attempt, is_going_back: bool = False) -> str:
-    again = f"deploy with -e release_version={attempt.version}"
-    back = f"{again} -e release_resume=rollback to go back"
+    again = f"-e release_version={attempt.version}"
+    back = f"{again} -e release_resume=rollback"
     if is_going_back:
-        return f"{back}; it was on its way back, so there is no other way"
-    return f"{again} -e release_resume=continue to go on, or {back}"
+        return f"run deploy.yml with {back}; it was on its way back, so there is no other way"
+    return f"run deploy.yml with {again} -e release_resume=continue to go on, or with {back} to go back"
