@@ -87,6 +87,8 @@ attributes:
 notes:
   - The lock has to be renewed at least once in its time to live for as long as the Job is there, also between the tasks
     of a playbook. Choose the C(ttl) of the lock longer than the longest time between two tasks with O(run).
+  - Remove the Job before the previous colour is scaled down. It looks at weights, not at pods, and would give the
+    traffic to a colour that is too small for it.
   - Needs the RBAC verbs C(get), C(list), C(watch), C(create), C(patch) and C(delete) for C(jobs), C(get), C(create),
     C(patch) and C(delete) for C(configmaps), C(serviceaccounts), C(roles) and C(rolebindings), C(list) and C(watch) for
     C(pods), and whatever the Job is given.
