@@ -30,6 +30,8 @@ from ansible_collections.runbook.release.plugins.module_utils.lock.decide import
 from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
 from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 
+from .test_helm_bluegreen import ENTRY as PODINFO
+from .test_helm_bluegreen import manifests, namespace_with_entry
 from .test_traffic_switch import HOST, VERSIONS, deployment, route, service, wait_for
 
 SPACE = "journal-case"
@@ -90,10 +92,7 @@ class Release:
             "run": (run or self.run).report(),
             **options,
         }
-        args = json.dumps({"ANSIBLE_MODULE_ARGS": given})
-        env = {**os.environ, "PYTHONPATH": str(TESTS)}
-        command = [sys.executable, "-c", MODULE.format("traffic_switch"), args]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return started("traffic_switch", given)
 
     def switch(self, weight: int, run: Run | None = None, **options: Any) -> Obj:
         return result_of(self.switching(weight, run, **options))
@@ -105,6 +104,14 @@ class Release:
 
     def weights(self) -> list[int]:
         return [one["weight"] for one in self.entry()["spec"]["rules"][0]["backendRefs"]]
+
+
+def started(module: str, given: Obj) -> subprocess.Popen[str]:
+    """The module in a process of its own, as Ansible would start it."""
+    args = json.dumps({"ANSIBLE_MODULE_ARGS": given})
+    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-c", MODULE.format(module), args]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def result_of(process: subprocess.Popen[str]) -> Obj:
@@ -198,3 +205,41 @@ def test_a_full_disk_under_the_mirror_is_a_warning(release: Release) -> None:
     assert not result.get("failed"), result["msg"]
     assert "mirror cannot be written" in str(result["warnings"])
     assert len(release.entries()) == 2
+
+
+def test_a_killed_helm_is_recovered_at_once_and_what_changes_nothing_is_no_step(
+    release: Release, tmp_path: Path
+) -> None:
+    def stage(version: str, **more: Any) -> Obj:
+        given = {
+            "name": "podinfo",
+            "namespace": case.namespace,
+            "entry": PODINFO,
+            "version": version,
+            "source": {"kind": "manifests", "path": source.path, "image": source.image},
+            "stable": 1,
+            "helm_binary": os.environ["HELM"],
+            **more,
+        }
+        return result_of(started("helm_bluegreen", given))
+
+    run = release.run.report()
+    with namespace_with_entry(release.client, tmp_path) as case:
+        source = manifests(tmp_path)
+        first = stage("6.9.2", run=run)
+        assert not first.get("failed"), first["msg"]
+        begins, done = release.entries()
+        assert (begins.what, done.what) == ("stage podinfo: begins", "stage podinfo: done")
+        assert begins.after == done.after["plan"] == first["plan"]
+        assert (done.after["version"], done.after["digest"]) == ("6.9.2", first["digest"])
+        assert not stage("6.9.2", run=run)["changed"]
+        assert len(release.entries()) == 2
+        assert not stage("6.9.3", run=run).get("failed")
+        case.stick("green", age=5)
+        assert "another Helm operation may be running" in stage("6.9.6")["msg"]
+        recovered = stage("6.9.6", run=run)
+        assert not recovered.get("failed"), recovered["msg"]
+        assert "mark revision" in recovered["plan"][0]
+        release.taken_over("bob@b")
+        assert "bob@b has held it" in stage("6.9.2", run=run, state="absent")["msg"]
+    assert release.whats() == ["stage podinfo: begins", "stage podinfo: done"] * 3
