@@ -45,4 +45,8 @@ options:
       mirror:
         description: Folder for a copy of the ledger on the machine the module runs on.
         type: path
+notes:
+  - With O(run) it needs the RBAC verbs C(get) and C(patch) for C(leases.coordination.k8s.io), and C(get), C(list),
+    C(create) and C(patch) for C(configmaps), in O(run.namespace).
+  - With O(run) an API server that is away or in trouble is waited for up to 60 seconds.
 """

@@ -76,7 +76,7 @@ class Outcome:
 
 def operate(client: KubeClient, request: Request, book: Book | None = None) -> Outcome:
     """Bring one component to the wanted state, as one step of the release's book; in check mode only say how."""
-    started = time.monotonic()
+    started, book = time.monotonic(), book or Book()
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         helm = Helm(request.helm_binary, request.target.namespace, environment(client.auth, folder))
         have, renderings = _see(client, request, helm, folder)
@@ -90,9 +90,9 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
         version = request.want.version if plan.rendering else have.colours[plan.target].version
         changed = plan.changes
         if plan.steps and not request.check:
-            proof = Proof(client, request.target, plan.capacity, request.stable)
+            proof = Proof(client, request.target, plan.capacity, request.stable, book.check)
             executor = Executor(client, helm, request.target.namespace, started + request.want.timeout, proof)
-            with (book or Book()).step(title(request), seen(have), plan.sentences()) as done:
+            with book.step(title(request), seen(have), plan.sentences()) as done:
                 changed = executor.carry_out(plan)
                 done({"version": version, "digest": digest, "plan": plan.sentences()})
         after = observe(client, request.target) if changed and not request.check else have

@@ -27,12 +27,13 @@ _NODE_COMING = ("TriggeredScaleUp", "Nominated")
 
 @dataclass
 class Proof:
-    """The proof for one component; `stable` seconds without a restart are part of it."""
+    """The proof for one component; `stable` seconds without a restart are part of it, `check` may end it early."""
 
     client: KubeClient
     target: Target
     capacity: t.Mapping[Key, int]
     stable: float
+    check: t.Callable[[], None] = lambda: None
 
     def __call__(self, colour: str, deadline: float) -> None:
         """Return when the colour is ready; NotReady, with the evidence, when it cannot become so in time."""
@@ -45,6 +46,7 @@ class Proof:
         ]
         started = time.monotonic()
         for snapshot in self.client.watch(watches, deadline, tick=0.5):
+            self.check()
             verdict = judge.look(snapshot)
             if verdict.certain:
                 self._fail(colour, f"it will not become so: {verdict.certain[0]}", verdict)
