@@ -57,7 +57,7 @@ RETURN = r"""
 releases:
   description:
     - All releases, the oldest first, numbered without gaps.
-    - RV(releases[].verdict) and RV(releases[].ended) are empty while a release is unfinished.
+    - C(verdict) and C(ended) are empty while a release is unfinished.
   type: list
   elements: dict
   returned: success
@@ -74,7 +74,7 @@ releases:
 unfinished:
   description:
     - The release that has not ended, as its ledger tells it; empty if there is none.
-    - RV(unfinished.weights) is what the new version of each component got, or was about to get.
+    - C(weights) is what the new version of each component got, or was about to get.
   type: dict
   returned: success
   sample:

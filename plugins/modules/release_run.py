@@ -40,7 +40,9 @@ options:
     description: The environment it is released in. Required unless O(state=ended).
     type: str
   version:
-    description: The version to release, or to lift the hold of. Required unless O(state=ended).
+    description:
+      - The version to release, or to lift the hold of. Required with O(state=lifted).
+      - Without it O(state=begun) takes back the unfinished release, else the newest one that was released.
     type: str
   plan:
     description: Digest of the plan that is carried out.
@@ -304,7 +306,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.operate im
 from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES, Want
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
-SUBJECT = ["namespace", "system", "environment", "version"]
+SUBJECT = ["namespace", "system", "environment"]
 RECORDED = ("system", "environment", "components", "steps", "first", "previous")
 
 
@@ -339,7 +341,7 @@ def run_argument_spec() -> ArgumentSpec:
         required_if=[
             ("state", "begun", [*SUBJECT, "components", "steps"]),
             ("state", "ended", ["run", "verdict"]),
-            ("state", "lifted", [*SUBJECT, "reason"]),
+            ("state", "lifted", [*SUBJECT, "version", "reason"]),
             ("takeover", True, ["reason"]),
         ],
     )
@@ -350,7 +352,7 @@ def asked_for(params: dict[str, Any], who: str) -> Begin:
         namespace=params["namespace"],
         lease=lease_name(params["system"], params["environment"]),
         who=who,
-        want=Want(params["version"], params["resume"], params["inputs"], params["changes"], params["lift"] or ""),
+        want=Want(params["version"] or "", params["resume"], params["inputs"], params["changes"], params["lift"] or ""),
         plan=params["plan"],
         recorded={name: params[name] for name in RECORDED},
         ttl=params["ttl"],

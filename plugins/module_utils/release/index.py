@@ -106,8 +106,11 @@ class Index:
     @property
     def unfinished(self) -> Attempt | None:
         """The newest release, when it has not ended."""
-        newest = self.attempts[-1] if self.attempts else None
-        return newest if newest and not newest.verdict else None
+        return self.newest if self.newest and not self.newest.verdict else None
+
+    @property
+    def newest(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
 
     def attempt(self, release: str) -> Attempt | None:
         return next((one for one in self.attempts if one.release == release), None)

@@ -25,7 +25,7 @@ from . import machine
 from .index import Index, mend, read
 from .naming import release_id
 from .register import Register, index_of
-from .resume import NOTHING, START, Decision, Want, decide
+from .resume import NOTHING, Decision, Want, decide
 from .run import Run
 from .story import Story
 
@@ -122,7 +122,7 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     attempt = seen.index.unfinished
     run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
     own = _own(client, run)
-    if decision.kind == START:
+    if attempt is None:
         _start(asked, seen.index, index, run, own)
     _note_whose(outcome, decision, seen.story, own)
     report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
@@ -131,7 +131,12 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
 
 def _new_id(asked: Begin, index: Index, held: Record) -> str:
     taken = {attempt.release for attempt in index.attempts}
-    return release_id(asked.lease, asked.want.version, held.since, taken)
+    return release_id(asked.lease, _version(asked, index), held.since, taken)
+
+
+def _version(asked: Begin, index: Index) -> str:
+    """What the release is about: the version that is asked for, else the one that is taken back."""
+    return asked.want.version or (index.newest.version if index.newest else "")
 
 
 def _seen(client: KubeClient, asked: Begin, index: Index) -> Seen:
@@ -171,8 +176,8 @@ def _own(client: KubeClient, run: Run) -> Register:
 
 
 def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
-    version = asked.want.version
-    if known.hold(version):
+    version = _version(asked, known)
+    if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
     begun = {"release": run.release, "version": version, "plan": asked.plan}
     index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
@@ -188,7 +193,7 @@ def _note_whose(outcome: Outcome, decision: Decision, story: Story, own: Registe
     if taken := outcome.plan.taken_over:
         before = {"holder": taken["from"], "token": taken["token"]}
         own.add(machine.TAKEN_OVER, {**after, "why": taken["why"]}, before)
-    if decision.kind != START and story.last:
+    if story.last:
         own.add(machine.RESUMED, after, {"holder": story.last.who, "token": story.last.fence})
 
 

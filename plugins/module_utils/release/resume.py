@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Refused
-from .index import Attempt, Index
+from .index import RELEASED, Attempt, Index
 from .machine import BACK
 from .story import Story
 
@@ -18,11 +18,15 @@ GO_BACK = "back"
 NOTHING = "nothing"
 POLICIES = ("continue", "rollback", "ask")
 LIVE = "live "
+GOES_BACK = (RELEASED, "failed")
 
 
 @dataclass(frozen=True)
 class Want:
-    """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way."""
+    """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way.
+
+    Without a version it is asked to take back whatever was released last.
+    """
 
     version: str
     policy: str = "continue"
@@ -43,6 +47,8 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
     if attempt is None:
         return _begin(index, want)
     stands = f"Release {attempt.release} of {attempt.version}, begun by {attempt.who} at {attempt.began}, stands"
+    if not want.version:
+        return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
     if attempt.version != want.version:
         raise Refused(
             f"{stands} {story.stands}; {want.version} has to wait for it",
@@ -72,6 +78,11 @@ def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> lis
 
 
 def _begin(index: Index, want: Want) -> Decision:
+    if not want.version:
+        newest = index.newest
+        if newest and newest.verdict in GOES_BACK:
+            return Decision(GO_BACK, f"{newest.version}, which was {newest.verdict} at {newest.ended}, is taken back")
+        return Decision(NOTHING, f"there is no release to take back{f' after {newest.version}' if newest else ''}")
     if not want.changes:
         return Decision(NOTHING, f"{want.version} is live already, and no release is unfinished")
     hold = index.hold(want.version)

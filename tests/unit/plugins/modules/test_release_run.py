@@ -80,12 +80,12 @@ def test_a_mirror_that_cannot_be_written_is_a_warning(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({**SHOP, "version": None}, "version"),
         ({**SHOP, "components": None}, "components"),
         ({**SHOP, "takeover": True}, "reason"),
         ({**SHOP, "ttl": 0}, "at least 1 second"),
         ({"state": "ended"}, "run, verdict"),
         ({**WHERE, "state": "lifted", "version": "1.4.0"}, "reason"),
+        ({**WHERE, "state": "lifted", "reason": "CHG-7"}, "version"),
     ],
 )
 def test_bad_input_is_refused(run: Run, api: Api, options: dict[str, Any], said: str) -> None:

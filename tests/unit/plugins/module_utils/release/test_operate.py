@@ -285,6 +285,17 @@ def test_a_failed_version_is_held_and_lifted_with_a_reason(api: Api) -> None:
     ]
 
 
+def test_a_release_that_is_taken_back_by_hand_is_a_release_of_its_own_and_holds_its_version(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    nameless = replace(ALICE, want=replace(ALICE.want, version=""))
+    taken_back = begin(api.client(), nameless)
+    assert (taken_back["decision"], "1.4.0" in taken_back["sentence"]) == ("back", True)
+    end(api.client(), run_of(taken_back), End("rolled back"))
+    assert begin(api.client(), nameless)["decision"] == "nothing"
+    with pytest.raises(Refused, match=r"1\.4\.0 is on hold"):
+        begin(api.client(), ALICE)
+
+
 def test_a_hold_can_be_lifted_beforehand_and_only_once(api: Api) -> None:
     end(api.client(), run_of(begin(api.client(), ALICE)), End("failed"))
     lifting = ("shop", "shop-prod", "1.4.0", "mended", "carol@desk")

@@ -121,3 +121,11 @@ def test_a_held_version_needs_a_reason() -> None:
     )
     assert kind(held, Story(), replace(WANT, version="1.4.1")) == "start"
     assert kind(index(begun("r1"), ended("r1", "rolled back"), lifted()), Story(), WANT) == "start"
+
+
+def test_without_a_version_the_newest_release_is_taken_back_unless_it_was_already() -> None:
+    nameless = replace(WANT, version="")
+    assert kind(UNFINISHED, story(*SHIFTING), nameless) == "back"
+    assert kind(index(begun("r1"), ended("r1")), Story(), nameless) == "back"
+    assert kind(index(begun("r1"), ended("r1", "rolled back")), Story(), nameless) == "nothing"
+    assert kind(index(), Story(), nameless) == "nothing"
