@@ -57,7 +57,10 @@ RETURN = r"""
 releases:
   description:
     - All releases, the oldest first, numbered without gaps.
-    - C(verdict) and C(ended) are empty while a release is unfinished.
+    - C(verdict), C(ended) and C(head) are empty while a release is unfinished.
+    - C(head) is the last entry of its sealed ledger, and its digest stands for everything that happened. Number 0 says
+      that the release died before it started anything.
+    - C(accepted) are the approvals of what it did; empty until C(playbooks/accept.yml) recorded them.
   type: list
   elements: dict
   returned: success
@@ -71,6 +74,13 @@ releases:
       ended: "2026-11-24T19:06:52.654321Z"
       verdict: released
       seconds: 412.5
+      head: {number: 27, sha256: 8d2a1f34c1a3b9c6f4f0a6ae2d6be1c0c8b9d3a0d5f44c0b93f53a5d2b7c9e11}
+      accepted:
+        - role: lead
+          approver: bob@example.com
+          key: SHA256:0P1o7wDOZnYH2B6Uw7a3Qh0MTTt2Yd0p0mPpM7gqQwE
+          expires: "2026-11-25T19:00:00Z"
+          kind: ssh
 unfinished:
   description:
     - The release that has not ended, as its ledger tells it; empty if there is none.

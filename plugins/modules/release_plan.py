@@ -22,8 +22,8 @@ options:
   state:
     description:
       - V(made) makes a plan. With O(approved) it is that plan, provided that it was made from the same.
-      - V(shown) reads O(approved) and returns it with its page. It is refused when it is of another O(system),
-        O(environment) or O(version), if given.
+      - V(shown) returns O(approved) or O(plan) with its page, and writes both to O(path) if that is given. It is
+        refused when it is of another O(system), O(environment) or O(version), if given.
     type: str
     choices: [made, shown]
     default: made
@@ -164,9 +164,12 @@ options:
     type: path
   approved:
     description:
-      - A C(plan.json) that was approved, or the folder it lies in. Required with O(state=shown).
+      - A C(plan.json) that was approved, or the folder it lies in. O(state=shown) needs it or O(plan).
       - It is refused when it was edited, and with O(state=made) when anything it was made from is different now.
     type: path
+  plan:
+    description: With O(state=shown) the plan itself, as RV(plan) was when it was made.
+    type: dict
   resumed:
     description:
       - Whether the release is under way. What is live is then not compared, because the release has changed it, and
@@ -228,6 +231,13 @@ EXAMPLES = r"""
   runbook.release.release_plan:
     state: shown
     approved: /srv/releases/shop/1.4.0
+  register: plan
+
+- name: Keep it with the record of the release
+  runbook.release.release_plan:
+    state: shown
+    plan: "{{ plan.plan }}"
+    path: /var/lib/releases/shop-1.4.0-20261121
 """
 
 RETURN = r"""
@@ -335,12 +345,14 @@ def plan_argument_spec() -> ArgumentSpec:
             "typical_seconds": {"type": "float", "default": 0},
             "path": {"type": "path"},
             "approved": {"type": "path"},
+            "plan": {"type": "dict"},
             "resumed": {"type": "bool", "default": False},
         },
         required_if=[
             ("state", "made", ["system", "environment", "version", "components", "staged"]),
-            ("state", "shown", ["approved"]),
+            ("state", "shown", ["approved", "plan"], True),
         ],
+        mutually_exclusive=[("approved", "plan")],
     )
 
 
@@ -360,9 +372,9 @@ def without_clear_text(module: AnsibleModule) -> dict[str, Any]:
 
 def act(given: dict[str, Any], *, dry_run: bool) -> tuple[Plan, dict[str, Any], dict[str, Any]]:
     approved = plan_file.read(Path(given["approved"])) if given["approved"] else None
-    if given["state"] == "shown" and approved:
-        expect(approved, given, given["approved"])
-        plan = approved
+    if given["state"] == "shown":
+        plan = approved or Plan(given["plan"])
+        expect(plan, given, given["approved"] or "plan")
     else:
         plan = make(given)
     if approved and plan is not approved:

@@ -84,8 +84,10 @@ options:
       - V(rollback) goes back.
       - V(ask) refuses, and says where it stands and how to go on.
       - A release that was on its way back already only ever goes back.
+      - V(forward) gives up an unfinished release of another version where it stands, and begins O(version). It is for a
+        release that must not go back, because of a migration, say.
     type: str
-    choices: [continue, rollback, ask]
+    choices: [continue, rollback, ask, forward]
     default: continue
   lift:
     description: Why a version on hold may be released again, for the record.
@@ -112,6 +114,12 @@ options:
     description:
       - Folder for copies of the ledgers on the machine the module runs on. Each release has a folder of its own there,
         named after its id, and the index has C(index).
+    type: path
+  signing_key:
+    description:
+      - File with the SSH private key that signs the head of the ledger at every gate and at the end, or with the public
+        key of one that an SSH agent holds. It becomes RV(run.signing_key).
+      - Signed heads are kept in O(mirror). A head that cannot be signed is a warning.
     type: path
   verdict:
     description: How the release ended. Required with O(state=ended).
@@ -152,6 +160,7 @@ attributes:
         unless there is nothing to do.
 requirements:
   - rfc8785
+  - OpenSSH 8.2 or newer, to sign heads
 seealso:
   - module: runbook.release.release_info
   - module: runbook.release.release_lock
@@ -176,6 +185,7 @@ EXAMPLES = r"""
     components: [api, web]
     steps: [5, 25, 100]
     mirror: /var/lib/releases/shop
+    signing_key: ~/.ssh/id_ed25519
   register: begun
 
 - name: Go on only if there is something to do
@@ -226,6 +236,12 @@ run:
     who: alice@build-7
     ttl: 60
     mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
+    signing_key: /home/alice/.ssh/id_ed25519
+plan:
+  description: Digest of the plan with which the release began.
+  type: str
+  returned: with O(state=begun)
+  sample: sha256:8d2a1f34c1a3b9c6f4f0a6ae2d6be1c0c8b9d3a0d5f44c0b93f53a5d2b7c9e11
 first:
   description: Whether no version was live when the release began.
   type: bool
@@ -260,6 +276,24 @@ verdict:
   type: str
   returned: with O(state=ended)
   sample: released
+head:
+  description: Number and SHA-256 of the last entry of the sealed ledger. Keep it elsewhere.
+  type: dict
+  returned: with O(state=ended), not in check mode
+  contains:
+    number:
+      description: Its number, which is how many entries there are.
+      type: int
+    sha256:
+      description: Its SHA-256.
+      type: str
+    signature:
+      description: Signature by O(run.signing_key), as C(ssh-keygen -Y sign) writes it.
+      type: str
+      returned: when it was signed
+  sample:
+    number: 16
+    sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090
 hold:
   description: The hold that was lifted, or that forbids the release; empty if there was none.
   type: dict
@@ -290,7 +324,7 @@ owner:
 """
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.release.plugins.module_utils.lock.holder import holder_of, lease_name
@@ -332,6 +366,7 @@ def run_argument_spec() -> ArgumentSpec:
             "holder": {"type": "str"},
             "ttl": {"type": "int", "default": 60},
             "mirror": {"type": "path"},
+            "signing_key": {"type": "path", "no_log": False},
             "verdict": {"type": "str", "choices": list(VERDICTS)},
             "seconds": {"type": "float", "default": 0},
             "requests": {"type": "int", "default": 0},
@@ -359,6 +394,7 @@ def asked_for(params: dict[str, Any], who: str) -> Begin:
         takeover=params["takeover"],
         reason=params["reason"] or "",
         mirror=params["mirror"] or "",
+        signing_key=params["signing_key"] or "",
     )
 
 
@@ -375,9 +411,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "lifted":
         lease = lease_name(params["system"], params["environment"])
         return lift(client, params["namespace"], lease, params["version"], params["reason"], who)
-    run = Run.of(params["run"])
-    assert run is not None
-    return end(client, run, how_it_ended(params))
+    return end(client, cast(Run, Run.of(params["run"])), how_it_ended(params))
 
 
 def main() -> None:

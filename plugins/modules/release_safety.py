@@ -49,6 +49,9 @@ options:
         type: str
         choices: [expand, contract, irreversible]
         required: true
+      description:
+        description: What it does, in a sentence. Not used here.
+        type: str
   reached:
     description:
       - The last stage of the release that has begun. Before V(migrate) no migration stands in the way.
@@ -196,6 +199,7 @@ def argument_spec() -> ArgumentSpec:
     migration = {
         "name": {"type": "str", "required": True},
         "class": {"type": "str", "required": True, "choices": list(CLASSES)},
+        "description": {"type": "str"},
     }
     own = ArgumentSpec(
         {

@@ -17,7 +17,8 @@ description:
   - All criteria are evaluated at once. A source that hangs delays no other verdict.
   - Mistakes in the criteria are reported all together, each with its field, before anything is measured.
   - It changes nothing. As part of a release (O(run)) it keeps the lock renewed while it holds the gate, stops once
-    somebody else has the lock, and with O(gate) and O(component) records the verdicts in the ledger.
+    somebody else has the lock, and with O(gate) and O(component) records the verdicts in the ledger. With O(run.signing_key) the
+    head of the ledger is then signed and kept in O(run.mirror). A head that cannot be signed is a warning.
 options:
   criteria:
     description: What must hold.
@@ -113,6 +114,7 @@ options:
     description: The component the ledger says the gate is held for.
     type: str
 requirements:
+  - OpenSSH 8.2 or newer, with O(run.signing_key)
   - jmespath, for a O(criteria[].select) that is more than a dotted key
 extends_documentation_fragment:
   - runbook.release.kube
@@ -169,6 +171,24 @@ passed:
   description: Whether every blocking criterion passed.
   type: bool
   returned: always
+head:
+  description: The newest entry of the ledger, which holds the verdicts. Keep it elsewhere.
+  type: dict
+  returned: with O(gate) and O(run.signing_key)
+  contains:
+    number:
+      description: Its number.
+      type: int
+    sha256:
+      description: Its SHA-256.
+      type: str
+    signature:
+      description: Signature by O(run.signing_key), as C(ssh-keygen -Y sign) writes it.
+      type: str
+      returned: when it was signed
+  sample:
+    number: 9
+    sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090
 verdicts:
   description: One verdict for each criterion, in their order.
   type: list
@@ -269,6 +289,7 @@ def tor_validate_argument_spec() -> ArgumentSpec:
 def main() -> t.NoReturn:
     module = AnsibleModule(supports_check_mode=True, **tor_validate_argument_spec().to_kwargs())
     params = module.params
+    head: dict[str, t.Any] = {}
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
         connect = functools.cache(lambda: kube_client(module))
@@ -278,7 +299,10 @@ def main() -> t.NoReturn:
             gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
             if params["gate"]:
                 book.note(machine.gate(params["gate"], params["component"]), after=gate.record())
-    result = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+                head = book.sign()
+    result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+    if head:
+        result["head"] = head
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)

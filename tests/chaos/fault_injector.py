@@ -68,7 +68,9 @@ class FaultInjector:
             timeout=180,
         )
 
-    def _handler(injector) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        injector = self
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -60,10 +60,13 @@ class Mirror:
             _add(file, new)
         return bool(new)
 
-    def keep(self, head: SignedHead) -> None:
-        """Add a signed head."""
-        with self._writing(HEADS, None) as file:
-            _add(file, [head.text])
+    def keep(self, signed: SignedHead) -> bool:
+        """Add a signed head, unless that head is kept already; whether it was added."""
+        new = all(kept.head != signed.head for kept in self.heads())
+        if new:
+            with self._writing(HEADS, None) as file:
+                _add(file, [signed.text])
+        return new
 
     def _read(self, name: str) -> list[str]:
         try:

@@ -46,7 +46,8 @@ class Api:
     def __init__(self) -> None:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         self.base = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-        self.context = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
+        trusted = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
+        self.opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
 
     def get(self, path: str) -> tuple[Obj, float]:
         """The object, and the API server's time in seconds."""
@@ -65,7 +66,7 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path + query, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT, context=self.context) as answer:
+            with self.opener.open(request, timeout=TIMEOUT) as answer:
                 return json.load(answer), parsedate_to_datetime(answer.headers["Date"]).timestamp()
         except urllib.error.HTTPError as error:
             raise Failure(f"{method} {path}: {error.code} {error.read()[:300]!r}", error.code) from None
@@ -74,7 +75,8 @@ class Api:
 
 
 def say(sentence: str) -> None:
-    print(f"{moment(time.time())} {sentence}", flush=True)
+    sys.stdout.write(f"{moment(time.time())} {sentence}\n")
+    sys.stdout.flush()
 
 
 def moment(seconds: float) -> str:
@@ -189,7 +191,8 @@ def is_between(step: Obj, now: Any) -> bool:
 
 def give_back(api: Any, plan: Obj) -> bool:
     """Every entry, the last one first; whether nothing is left to do."""
-    return all([restored(api, entry, plan) for entry in reversed(plan["entries"])])
+    given = [restored(api, entry, plan) for entry in reversed(plan["entries"])]
+    return all(given)
 
 
 def restored(api: Any, entry: Obj, plan: Obj) -> bool:
@@ -285,4 +288,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

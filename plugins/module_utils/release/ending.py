@@ -8,15 +8,16 @@ import contextlib
 import os
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused
-from ..ledger.chain import Entry
+from ..ledger.chain import Entry, root
 from ..ledger.store import Store
 from ..lock.decide import Want
 from ..lock.keep import keep
 from . import machine
 from .index import Attempt, Index, ending
+from .pin import pin
 from .register import Register, index_of
 from .run import Run
 from .story import Story
@@ -43,7 +44,10 @@ class End:
 
 
 def end(client: KubeClient, run: Run, how: End) -> Report:
-    """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays."""
+    """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays.
+
+    Last of all the head of the sealed ledger is signed: nobody waits for that, and nothing depends on it.
+    """
     index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
     attempt = Index.of(index.entries()).attempt(run.release)
     if attempt is None:
@@ -52,17 +56,24 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
             where=index.store.where,
             remedy="give the run that release_run returned when the release began",
         )
-    if attempt.verdict:
-        changed = not client.dry_run and _let_go(client, run)
-        return _report(run, attempt.verdict, changed, [])
     if client.dry_run:
-        return _report(run, how.verdict, True, [])
-    _lock(client, run, "renewed")
+        return _report(run, attempt.verdict or how.verdict, not attempt.verdict)
     own = Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
+    if attempt.verdict:
+        report = _report(run, attempt.verdict, _let_go(client, run))
+        return {**report, **_pinned(run, own, Story.of(own.entries()))}
+    _lock(client, run, "renewed")
     story = _closed(own, how)
     index.add(machine.INDEX_ENDED, _ended(attempt, story))
+    own.warnings += index.warnings
     _let_go(client, run)
-    return _report(run, story.verdict, True, own.warnings + index.warnings)
+    return {**_report(run, story.verdict, True), **_pinned(run, own, story)}
+
+
+def _pinned(run: Run, own: Register, story: Story) -> Report:
+    """The head of the ledger, and what there is to warn of."""
+    head = story.last.head if story.last else root(run.release)
+    return {"head": pin(run, head, own.warnings.append), "warnings": own.warnings}
 
 
 def _closed(own: Register, how: End) -> Story:
@@ -74,8 +85,8 @@ def _closed(own: Register, how: End) -> Story:
 
 
 def _ended(attempt: Attempt, story: Story) -> dict[str, Any]:
-    assert story.last is not None
-    return ending(attempt, story.verdict, float(story.ended["seconds"]), story.last.head.report())
+    last = cast(Entry, story.last)
+    return ending(attempt, story.verdict, float(story.ended["seconds"]), last.head.report())
 
 
 def _let_go(client: KubeClient, run: Run) -> bool:
@@ -103,11 +114,10 @@ def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: s
     return {"changed": hold is not None, "sentence": sentence, "hold": hold.report() if hold else {}}
 
 
-def _report(run: Run, verdict: str, changed: bool, warnings: list[str]) -> Report:
+def _report(run: Run, verdict: str, changed: bool) -> Report:
     return {
         "changed": changed,
         "release": run.release,
         "verdict": verdict,
         "sentence": f"Release {run.release} ended: {verdict}.",
-        "warnings": warnings,
     }

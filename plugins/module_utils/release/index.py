@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused
 from ..ledger.chain import Entry, root
 from ..ledger.verify import verify
-from .machine import INDEX_BEGUN, INDEX_ENDED, INDEX_LIFTED
+from .machine import INDEX_ACCEPTED, INDEX_BEGUN, INDEX_ENDED, INDEX_LIFTED
 from .story import Story
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def index_id(lease: str) -> str:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One release as the index knows it; ``verdict`` is empty until it has ended."""
+    """One release as the index knows it; ``verdict`` and ``head`` are empty until it has ended.
+
+    ``head`` is that of its sealed ledger, ``accepted`` the approvals of what it did.
+    """
 
     number: int
     release: str
@@ -43,9 +46,11 @@ class Attempt:
     ended: str = ""
     verdict: str = ""
     seconds: float = 0.0
+    head: Mapping[str, Any] = field(default_factory=dict)
+    accepted: tuple[Mapping[str, str], ...] = ()
 
     def report(self) -> dict[str, Any]:
-        return dict(vars(self))
+        return {**vars(self), "head": dict(self.head), "accepted": [dict(one) for one in self.accepted]}
 
 
 @dataclass(frozen=True)
@@ -87,18 +92,25 @@ class Index:
             return self._ended(after, when)
         if what == INDEX_LIFTED:
             return replace(self, holds=self._holds_but(after["version"]))
+        if what == INDEX_ACCEPTED:
+            return self._with(after["release"], accepted=tuple(after["approvals"]))
         return self
 
     def _ended(self, after: Mapping[str, Any], when: str) -> Index:
         release, version, verdict = after["release"], after["version"], after["verdict"]
-        ending = {"ended": when, "verdict": verdict, "seconds": float(after["seconds"])}
-        attempts = tuple(replace(one, **ending) if one.release == release else one for one in self.attempts)
-        holds = self.holds
+        seconds, head, holds = float(after["seconds"]), after["head"], self.holds
         if verdict in HOLDING:
             holds = (*self._holds_but(version), Hold(version, verdict, release, when))
         elif verdict == RELEASED:
             holds = self._holds_but(version)
-        return replace(self, attempts=attempts, holds=holds)
+        known = self._with(release, ended=when, verdict=verdict, seconds=seconds, head=head)
+        return replace(known, holds=holds)
+
+    def _with(self, release: str, **told: Any) -> Index:
+        """The index that knows more of one release."""
+        return replace(
+            self, attempts=tuple(replace(one, **told) if one.release == release else one for one in self.attempts)
+        )
 
     def _holds_but(self, version: str) -> tuple[Hold, ...]:
         return tuple(hold for hold in self.holds if hold.version != version)
@@ -130,7 +142,8 @@ def mend(unfinished: Attempt, story: Story) -> dict[str, Any] | None:
     if not story.begun:
         return ending(unfinished, STOPPED, 0.0, root(unfinished.release).report())
     if story.verdict and story.last:
-        return ending(unfinished, story.verdict, float(story.ended["seconds"]), story.last.head.report())
+        head = story.last.head.report() if story.sealed else {}
+        return ending(unfinished, story.verdict, float(story.ended["seconds"]), head)
     return None
 
 

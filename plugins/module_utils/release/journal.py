@@ -20,7 +20,7 @@ from .run import Run
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
-    from ..ledger.chain import Entry
+    from ..ledger.chain import Entry, Head
     from ..ledger.store import Store
 
 LAST_WORDS = 5.0
@@ -50,6 +50,10 @@ class Book:
     def note(self, what: str, before: Any = None, after: Any = None) -> None:
         """One entry about something that happened."""
 
+    def sign(self) -> dict[str, Any]:
+        """Sign the newest entry of this task and keep it outside of the cluster; empty without a key to sign with."""
+        return {}
+
     def check(self) -> None:
         """For a long wait: ``Refused`` once the lock is known to be lost. Asks nobody, the lock is renewed anyway."""
 
@@ -65,6 +69,7 @@ class Journal(Book):
         self._keeper = keeper
         self._warn = warn
         self._warned = False
+        self._head: Head | None = None
 
     @contextlib.contextmanager
     def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Done]:
@@ -79,6 +84,13 @@ class Journal(Book):
 
     def note(self, what: str, before: Any = None, after: Any = None) -> None:
         self._write(self._store, what, before, after)
+
+    def sign(self) -> dict[str, Any]:
+        if not self._run.signing_key or not self._head:
+            return {}
+        from .pin import pin
+
+        return pin(self._run, self._head, self._warn)
 
     def check(self) -> None:
         if self._keeper.lost:
@@ -99,7 +111,9 @@ class Journal(Book):
     def _write(self, store: Store, what: str, before: Any, after: Any) -> None:
         from ..ledger.chain import Draft
 
-        self._mirror(store, store.append(Draft(what, before, after, self._run.who, self._run.token)))
+        entry = store.append(Draft(what, before, after, self._run.who, self._run.token))
+        self._head = entry.head
+        self._mirror(store, entry)
 
     def _mirror(self, store: Store, entry: Entry) -> None:
         if not self._run.mirror:

@@ -18,6 +18,7 @@ RESUMED = "resumed"
 INDEX_BEGUN = "begun"
 INDEX_ENDED = "ended"
 INDEX_LIFTED = "lifted"
+INDEX_ACCEPTED = "accepted"
 
 FORWARD = "forward"
 BACK = "back"

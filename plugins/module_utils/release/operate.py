@@ -14,7 +14,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ReleaseError
 from ..kube.transport import RUN_PATIENCE
@@ -22,10 +22,11 @@ from ..ledger.store import Store
 from ..lock import decide as locking
 from ..lock.keep import Outcome, keep, observe
 from . import machine
-from .index import Index, mend, read
+from .ending import End
+from .index import Attempt, Index, mend, read
 from .naming import release_id
 from .register import Register, index_of
-from .resume import NOTHING, Decision, Want, decide
+from .resume import NOTHING, Decision, Want, decide, gives_up
 from .run import Run
 from .story import Story
 
@@ -50,6 +51,7 @@ class Begin:
     takeover: bool = False
     reason: str = ""
     mirror: str = ""
+    signing_key: str = ""
 
     def lock(self, state: str, token: int | None = None) -> locking.Want:
         return locking.Want(
@@ -65,7 +67,7 @@ class Begin:
 
     def run(self, release: str, token: int) -> Run:
         mirror = os.path.join(self.mirror, release) if self.mirror else ""
-        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, mirror)
+        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, mirror, self.signing_key)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,7 @@ def begin(client: KubeClient, asked: Begin) -> Report:
         if index.unfinished is None:
             return _report(asked, decide(index, Story(), asked.want))
     outcome = keep(client, asked.lock("held"))
-    held = outcome.after
-    assert held is not None
+    held = cast("Record", outcome.after)
     try:
         return _begun(client.beside(patience=RUN_PATIENCE), asked, outcome, held)
     except BaseException:
@@ -116,6 +117,8 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     found = _seen(client, asked, Index.of(index.entries()))
     seen = _settled(client, asked, index, found, held)
     decision = _decided(seen, asked)
+    if gives_up(seen.index.unfinished, asked.want):
+        seen = _given_up(client, asked, index, seen, held)
     if decision.kind == NOTHING:
         keep(client, asked.lock("released", held.token))
         return _report(asked, decision, changed=seen is not found, warnings=index.warnings)
@@ -156,6 +159,20 @@ def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, hel
     if lacking is None:
         return found
     return _mended(found, lacking, index.add(machine.INDEX_ENDED, lacking).when)
+
+
+def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, held: Record) -> Seen:
+    """The unfinished release has ended where it stands, and holds its version."""
+    attempt = cast(Attempt, seen.index.unfinished)
+    own = _own(client, asked.run(attempt.release, held.token))
+    story = seen.story.after(
+        own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.version}").report())
+    )
+    story = story.after(own.seal())
+    lacking = cast(Report, mend(attempt, story))
+    return Seen(
+        seen.index.told(machine.INDEX_ENDED, lacking, index.add(machine.INDEX_ENDED, lacking).when, ""), Story()
+    )
 
 
 def _mended(found: Seen, lacking: Report, when: str) -> Seen:
@@ -205,7 +222,7 @@ def _report(
     changed: bool = False,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """The result of the module; ``first`` is what it was when the release began."""
+    """The result of the module; ``first`` and ``plan`` are what they were when the release began."""
     story = story or Story()
     return {
         "changed": changed,
@@ -213,6 +230,7 @@ def _report(
         "sentence": decision.sentence + ".",
         "run": {},
         "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
+        "plan": str(story.begun.get("plan", asked.plan)),
         "weight": story.highest,
         "at": story.open,
         "taken_over": {},

@@ -16,7 +16,8 @@ START = "start"
 CONTINUE = "continue"
 GO_BACK = "back"
 NOTHING = "nothing"
-POLICIES = ("continue", "rollback", "ask")
+FORWARD_FIX = "forward"
+POLICIES = ("continue", "rollback", "ask", FORWARD_FIX)
 LIVE = "live "
 GOES_BACK = (RELEASED, "failed")
 
@@ -49,6 +50,8 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
     stands = f"Release {attempt.release} of {attempt.version}, begun by {attempt.who} at {attempt.began}, stands"
     if not want.version:
         return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
+    if gives_up(attempt, want):
+        return Decision(START, f"{stands} {story.stands}; it is given up, and {want.version} begins")
     if attempt.version != want.version:
         raise Refused(
             f"{stands} {story.stands}; {want.version} has to wait for it",
@@ -69,6 +72,11 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
             changed_inputs=changed,
         )
     return Decision(CONTINUE, f"{stands} {story.stands}; it continues")
+
+
+def gives_up(attempt: Attempt | None, want: Want) -> bool:
+    """Whether the unfinished release is left where it stands, for a version that mends what it did."""
+    return bool(attempt and want.version not in ("", attempt.version) and want.policy == FORWARD_FIX)
 
 
 def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ RUN_OPTIONS: dict[str, dict[str, Any]] = {
             "who": {"type": "str", "required": True},
             "ttl": {"type": "int", "default": 60},
             "mirror": {"type": "path"},
+            "signing_key": {"type": "path", "no_log": False},
         },
     }
 }
@@ -26,7 +27,7 @@ RUN_OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """The release's ledger and lock; ``ttl`` in seconds, ``mirror`` a folder or empty."""
+    """The release's ledger and lock; ``ttl`` in seconds, ``mirror`` a folder and ``signing_key`` a file, or empty."""
 
     release: str
     namespace: str
@@ -35,11 +36,14 @@ class Run:
     who: str
     ttl: int = 60
     mirror: str = ""
+    signing_key: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | None) -> Run | None:
         """The option ``run`` of a module; None outside of a release."""
-        return cls(**{**given, "mirror": given.get("mirror") or ""}) if given else None
+        if not given:
+            return None
+        return cls(**{**given, **{name: given.get(name) or "" for name in ("mirror", "signing_key")}})
 
     def report(self) -> dict[str, Any]:
         return asdict(self)

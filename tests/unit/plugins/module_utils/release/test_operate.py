@@ -296,6 +296,20 @@ def test_a_release_that_is_taken_back_by_hand_is_a_release_of_its_own_and_holds_
         begin(api.client(), ALICE)
 
 
+def test_a_release_that_must_not_go_back_is_given_up_for_the_version_that_mends_it(api: Api) -> None:
+    stuck = run_of(begin(api.client(), ALICE))
+    write(api, stuck, "stage api: begins", "stage api: done", "switch api to 100: begins")
+    mending = replace(BOB, want=replace(ALICE.want, version="1.4.1"), takeover=True, reason="alice is gone")
+    with pytest.raises(Refused, match="has to wait for it"):
+        begin(api.client(), mending)
+    begun = begin(api.client(), replace(mending, want=replace(mending.want, policy="forward")))
+    assert (begun["decision"], begun["weight"]) == ("start", 0)
+    assert run_of(begun).release != stuck.release
+    told = tell(api.client(), "shop", "shop-prod")
+    assert [(one["version"], one["verdict"]) for one in told["releases"]] == [("1.4.0", "failed"), ("1.4.1", "")]
+    assert [hold["version"] for hold in told["holds"]] == ["1.4.0"]
+
+
 def test_a_hold_can_be_lifted_beforehand_and_only_once(api: Api) -> None:
     end(api.client(), run_of(begin(api.client(), ALICE)), End("failed"))
     lifting = ("shop", "shop-prod", "1.4.0", "mended", "carol@desk")
