@@ -67,3 +67,9 @@ def test_the_index_is_mended_with_the_end_it_did_not_hear_of() -> None:
     assert (heard["verdict"], heard["seconds"]) == ("released", 12.5)
     assert sealed.last
     assert heard["head"] == {"number": 3, "sha256": sealed.last.sha256}
+
+
+def test_a_head_that_is_not_sealed_yet_is_nothing_to_sign() -> None:
+    (attempt,) = index(begun("r1")).attempts
+    heads = [mend(attempt, story("release begins", "release ends", *more)) for more in ([], ["sealed"])]
+    assert [bool(lacking and lacking["head"]) for lacking in heads] == [False, True]
