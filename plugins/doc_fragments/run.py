@@ -50,6 +50,8 @@ options:
           - File with the SSH private key that signs the head of the ledger at every gate and at the end, or with the
             public key of one that an SSH agent holds. No head is signed if not set.
         type: path
+requirements:
+  - OpenSSH 8.2 or newer, with O(run.signing_key)
 notes:
   - With O(run) it needs the RBAC verbs C(get) and C(patch) for C(leases.coordination.k8s.io), and C(get), C(list),
     C(create) and C(patch) for C(configmaps), in O(run.namespace).

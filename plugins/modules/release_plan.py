@@ -231,13 +231,6 @@ EXAMPLES = r"""
   runbook.release.release_plan:
     state: shown
     approved: /srv/releases/shop/1.4.0
-  register: plan
-
-- name: Keep it with the record of the release
-  runbook.release.release_plan:
-    state: shown
-    plan: "{{ plan.plan }}"
-    path: /var/lib/releases/shop-1.4.0-20261121
 """
 
 RETURN = r"""

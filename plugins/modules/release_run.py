@@ -117,9 +117,7 @@ options:
     type: path
   signing_key:
     description:
-      - File with the SSH private key that signs the head of the ledger at every gate and at the end, or with the public
-        key of one that an SSH agent holds. It becomes RV(run.signing_key).
-      - Signed heads are kept in O(mirror). A head that cannot be signed is a warning.
+      - What becomes O(run.signing_key). Signed heads are kept in O(mirror); one that cannot be signed is a warning.
     type: path
   verdict:
     description: How the release ended. Required with O(state=ended).
@@ -160,7 +158,6 @@ attributes:
         unless there is nothing to do.
 requirements:
   - rfc8785
-  - OpenSSH 8.2 or newer, to sign heads
 seealso:
   - module: runbook.release.release_info
   - module: runbook.release.release_lock
@@ -185,7 +182,6 @@ EXAMPLES = r"""
     components: [api, web]
     steps: [5, 25, 100]
     mirror: /var/lib/releases/shop
-    signing_key: ~/.ssh/id_ed25519
   register: begun
 
 - name: Go on only if there is something to do
@@ -277,23 +273,12 @@ verdict:
   returned: with O(state=ended)
   sample: released
 head:
-  description: Number and SHA-256 of the last entry of the sealed ledger. Keep it elsewhere.
+  description:
+    - Number and SHA-256 of the last entry of the sealed ledger, and the C(signature) of both if they were signed. Keep
+      it elsewhere.
   type: dict
   returned: with O(state=ended), not in check mode
-  contains:
-    number:
-      description: Its number, which is how many entries there are.
-      type: int
-    sha256:
-      description: Its SHA-256.
-      type: str
-    signature:
-      description: Signature by O(run.signing_key), as C(ssh-keygen -Y sign) writes it.
-      type: str
-      returned: when it was signed
-  sample:
-    number: 16
-    sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090
+  sample: {number: 16, sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090}
 hold:
   description: The hold that was lifted, or that forbids the release; empty if there was none.
   type: dict
@@ -337,11 +322,10 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
 from ansible_collections.runbook.release.plugins.module_utils.release.index import VERDICTS
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
-from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES, Want
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
 SUBJECT = ["namespace", "system", "environment"]
-RECORDED = ("system", "environment", "components", "steps", "first", "previous")
 
 
 def run_argument_spec() -> ArgumentSpec:
@@ -382,36 +366,15 @@ def run_argument_spec() -> ArgumentSpec:
     )
 
 
-def asked_for(params: dict[str, Any], who: str) -> Begin:
-    return Begin(
-        namespace=params["namespace"],
-        lease=lease_name(params["system"], params["environment"]),
-        who=who,
-        want=Want(params["version"] or "", params["resume"], params["inputs"], params["changes"], params["lift"] or ""),
-        plan=params["plan"],
-        recorded={name: params[name] for name in RECORDED},
-        ttl=params["ttl"],
-        takeover=params["takeover"],
-        reason=params["reason"] or "",
-        mirror=params["mirror"] or "",
-        signing_key=params["signing_key"] or "",
-    )
-
-
-def how_it_ended(params: dict[str, Any]) -> End:
-    counts = {name: params[name] for name in ("seconds", "requests", "lost", "wrong_version")}
-    return End(params["verdict"], params["reason"] or "", **counts)
-
-
 def act(module: AnsibleModule) -> dict[str, Any]:
     params, client = module.params, kube_client(module)
     who = params["holder"] or holder_of(os.environ)
     if params["state"] == "begun":
-        return begin(client, asked_for(params, who))
+        return begin(client, Begin.of(params, who))
     if params["state"] == "lifted":
         lease = lease_name(params["system"], params["environment"])
         return lift(client, params["namespace"], lease, params["version"], params["reason"], who)
-    return end(client, cast(Run, Run.of(params["run"])), how_it_ended(params))
+    return end(client, cast(Run, Run.of(params["run"])), End.of(params))
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ description:
   - All criteria are evaluated at once. A source that hangs delays no other verdict.
   - Mistakes in the criteria are reported all together, each with its field, before anything is measured.
   - It changes nothing. As part of a release (O(run)) it keeps the lock renewed while it holds the gate, stops once
-    somebody else has the lock, and with O(gate) and O(component) records the verdicts in the ledger. With O(run.signing_key) the
-    head of the ledger is then signed and kept in O(run.mirror). A head that cannot be signed is a warning.
+    somebody else has the lock, and with O(gate) and O(component) records the verdicts in the ledger.
+  - With O(run.signing_key) the head of the ledger is then signed and kept in O(run.mirror). A head that cannot be
+    signed is a warning.
 options:
   criteria:
     description: What must hold.
@@ -114,7 +115,6 @@ options:
     description: The component the ledger says the gate is held for.
     type: str
 requirements:
-  - OpenSSH 8.2 or newer, with O(run.signing_key)
   - jmespath, for a O(criteria[].select) that is more than a dotted key
 extends_documentation_fragment:
   - runbook.release.kube

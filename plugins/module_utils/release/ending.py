@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +39,12 @@ class End:
     requests: int = 0
     lost: int = 0
     wrong_version: int = 0
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> End:
+        """The options of release_run."""
+        counts = {name: params[name] for name in ("seconds", "requests", "lost", "wrong_version")}
+        return cls(params["verdict"], params["reason"] or "", **counts)
 
     def report(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -20,6 +20,7 @@ from ..errors import ReleaseError
 from ..kube.transport import RUN_PATIENCE
 from ..ledger.store import Store
 from ..lock import decide as locking
+from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
 from .ending import End
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ..lock.record import Record
 
 Report = dict[str, Any]
+RECORDED = ("system", "environment", "components", "steps", "first", "previous")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,24 @@ class Begin:
     reason: str = ""
     mirror: str = ""
     signing_key: str = ""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], who: str) -> Begin:
+        """The options of release_run."""
+        lift, version = params["lift"] or "", params["version"] or ""
+        return cls(
+            namespace=params["namespace"],
+            lease=lease_name(params["system"], params["environment"]),
+            who=who,
+            want=Want(version, params["resume"], params["inputs"], params["changes"], lift),
+            plan=params["plan"],
+            recorded={name: params[name] for name in RECORDED},
+            ttl=params["ttl"],
+            takeover=params["takeover"],
+            reason=params["reason"] or "",
+            mirror=params["mirror"] or "",
+            signing_key=params["signing_key"] or "",
+        )
 
     def lock(self, state: str, token: int | None = None) -> locking.Want:
         return locking.Want(
