@@ -366,7 +366,7 @@ def without_clear_text(module: AnsibleModule) -> dict[str, Any]:
 def act(given: dict[str, Any], *, dry_run: bool) -> tuple[Plan, dict[str, Any], dict[str, Any]]:
     approved = plan_file.read(Path(given["approved"])) if given["approved"] else None
     if given["state"] == "shown":
-        plan = approved or Plan(given["plan"])
+        plan = approved or plan_file.known(given["plan"], "plan")
         expect(plan, given, given["approved"] or "plan")
     else:
         plan = make(given)

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..errors import Refused, ReleaseError
 from .plan import TYPE, Plan
@@ -20,15 +21,13 @@ def read(path: Path) -> Plan:
     file = path / NAME if path.is_dir() else path
     try:
         given = json.loads(file.read_text(encoding="utf-8"))
-        plan, said = Plan(given["plan"]), given["digest"]
-        known = plan.content["type"] == TYPE and isinstance(plan.content["inputs"], dict)
+        content, said = given["plan"], given["digest"]
     except OSError as error:
         remedy = "make it with playbooks/plan.yml, or correct the path"
         raise Refused(f"The plan cannot be read: {error.strerror}", where=str(file), remedy=remedy) from error
     except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise Refused("This is not a plan", where=str(file), remedy=f"give the {NAME} that playbooks/plan.yml wrote")
+        content, said = None, ""
+    plan = known(content, str(file))
     if plan.digest != said:
         raise Refused(
             f"The plan was edited after it was made: its content has the digest {plan.digest}, it says {said}",
@@ -36,6 +35,13 @@ def read(path: Path) -> Plan:
             remedy="make a new plan with playbooks/plan.yml and have it approved",
         )
     return plan
+
+
+def known(content: Any, where: str) -> Plan:
+    """The plan this is; refused if it is something else."""
+    if not isinstance(content, dict) or content.get("type") != TYPE or not isinstance(content.get("inputs"), dict):
+        raise Refused("This is not a plan", where=where, remedy=f"give the {NAME} that playbooks/plan.yml wrote")
+    return Plan(content)
 
 
 def text_of(plan: Plan) -> str:

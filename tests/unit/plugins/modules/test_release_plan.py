@@ -288,6 +288,17 @@ def test_a_plan_is_shown_as_it_was_made(run: Run, approved: Path) -> None:
     assert run({"state": "shown", "approved": str(approved.parent)})["page"] == made["page"]
 
 
+def test_a_plan_at_hand_is_kept_beside_the_record_as_it_was_made(run: Run, tmp_path: Path) -> None:
+    made = run()
+    given = {"state": "shown", "plan": made["plan"], "path": str(tmp_path / "record")}
+    assert [run(given)["changed"] for _time in range(2)] == [True, False]
+    kept = run({"state": "shown", "approved": given["path"]})
+    assert (kept["digest"], kept["plan"], kept["page"]) == (made["digest"], made["plan"], made["page"])
+    assert stat.S_IMODE((tmp_path / "record").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "record").iterdir()} == {0o600}
+    assert "This is not a plan" in run({"state": "shown", "plan": {"type": "other"}})["msg"]
+
+
 def test_a_plan_of_another_system_is_not_shown(run: Run, approved: Path) -> None:
     given = {"state": "shown", "approved": str(approved)}
     assert "This is the plan of shop 1.6.0 in prod, not of system till" in run(given, system="till")["msg"]

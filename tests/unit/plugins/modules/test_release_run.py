@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
+from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import signer_of
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.modules import release_info, release_run
 
 from ..module_utils.release.api import Api
@@ -75,6 +79,41 @@ def test_a_mirror_that_cannot_be_written_is_a_warning(run: Run, tmp_path: Path) 
     result = run(**SHOP, mirror=str(tmp_path / "file"))
     assert result["decision"] == "start"
     assert "the mirror cannot be written" in json.dumps(result["warnings"]), result
+
+
+def test_the_head_is_signed_at_the_end_and_told_each_time(
+    run: Run, api: Api, tmp_path: Path, key: Path, allowed_signers: Path
+) -> None:
+    begun = run(**SHOP, mirror=str(tmp_path / "mirror"), signing_key=str(key))["run"]
+    ended = {"state": "ended", "run": begun, "verdict": "released"}
+    assert "head" not in run(**ended, _ansible_check_mode=True)
+    told = [run(**ended) for _time in range(2)]
+    assert told[0]["head"] == told[1]["head"]
+    (signed,) = Mirror(begun["mirror"]).heads()
+    assert signed.report() == told[0]["head"]
+    last = Entry.parse(Store(api.client(), "shop", begun["release"]).texts()[-1])
+    assert (last.what, last.head) == ("sealed", signed.head)
+    assert signer_of(begun["release"], signed, str(allowed_signers)) == "ops@example.com"
+
+
+def test_without_a_key_the_head_is_told_and_not_signed(run: Run, tmp_path: Path) -> None:
+    begun = run(**SHOP, mirror=str(tmp_path))["run"]
+    ended = run(state="ended", run=begun, verdict="released")
+    assert ended["head"].keys() == {"number", "sha256"}
+    assert Mirror(begun["mirror"]).heads() == []
+
+
+def test_a_key_that_is_not_there_is_a_warning_at_the_end(run: Run, tmp_path: Path) -> None:
+    begun = run(**SHOP, signing_key=str(tmp_path / "absent"))["run"]
+    ended = run(state="ended", run=begun, verdict="released")
+    assert (ended["verdict"], ended["head"]["number"], "signature" in ended["head"]) == ("released", 3, False)
+    assert "the head of the ledger could not be signed" in json.dumps(ended["warnings"])
+
+
+def test_the_plan_a_release_began_with_is_told_when_it_goes_on(run: Run) -> None:
+    assert run(**SHOP, plan="sha256:aa")["plan"] == "sha256:aa"
+    resumed = run(**SHOP, plan="sha256:bb", takeover=True, reason="that machine is gone")
+    assert (resumed["decision"], resumed["plan"]) == ("continue", "sha256:aa")
 
 
 @pytest.mark.parametrize(
