@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,9 +16,17 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.approval.sign import Signing, sign
 from ansible_collections.runbook.release.plugins.module_utils.approval.statement import Scope, validity
+from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end
+from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
 from ansible_collections.runbook.release.plugins.module_utils.release.plan import Plan, make
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_file import write
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_page import page
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import Want
+from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
+from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
+
+from .plugins.module_utils.release.api import Api
+from .plugins.module_utils.release.served import served
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("lead", "qa", "security", "devops", "customer")
@@ -87,7 +96,7 @@ class Place:
     def play(self, playbook: Path, hosts: dict[str, dict[str, Any]], *options: str) -> str:
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
         program = str(Path(sys.executable).parent / "ansible-playbook")
-        argv = [program, str(playbook), f"--inventory={self.folder / 'hosts.yml'}", *options]
+        argv = [program, f"--inventory={self.folder / 'hosts.yml'}", str(playbook), *options]
         env = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
         done = subprocess.run(argv, check=False, cwd=ROOT, env=env, **streams)
@@ -108,8 +117,8 @@ class Place:
         hosts = {"shop": given, "till": {**given, "release_system": "till"}}
         return self.play(ROOT / "playbooks" / "approve.yml", hosts, *options)
 
-    def sign(self, plan: Plan, *roles: str) -> None:
-        scope = Scope(plan.digest, "shop", "prod")
+    def sign(self, digest: str, *roles: str) -> None:
+        scope = Scope(digest, "shop", "prod")
         folders = (self.folder / "approvals", self.folder / "signers")
         for role in roles:
             sign(Signing(scope, role, self.folder / role, validity("1h"), *folders), datetime.now(UTC))
@@ -161,9 +170,9 @@ def test_with_the_approvals_it_begins_and_only_with_them(place: Place) -> None:
         plan_of(emergency="checkout is down"),
         plan_of(override="the customer is down"),
     )
-    place.sign(plan, *ROLES)
-    place.sign(emergency, "vp")
-    place.sign(override, "lead")
+    place.sign(plan.digest, *ROLES)
+    place.sign(emergency.digest, "vp")
+    place.sign(override.digest, "lead")
     said = place.ask(
         {
             "five": place.variables(plan),
@@ -196,6 +205,34 @@ def test_who_approves_sees_the_plan_first(place: Place) -> None:
     assert not (place.folder / "approvals").exists()
     signed = place.approve(plan, "qa")
     assert "This is the plan of shop 1.6 in prod, not of system till" in signed
-    assert signed.index("# shop 1.6 in prod") < signed.index("Sign the plan")
+    assert signed.index("# shop 1.6 in prod") < signed.index("Sign what was shown")
     [approval] = (place.folder / "approvals").iterdir()
     assert json.loads(approval.read_text())["statement"]["digest"] == plan.digest
+
+
+def test_a_release_is_accepted_by_what_is_signed_after_it(place: Place) -> None:
+    """What the same people signed before it does not count; the signature is over the head of its sealed ledger."""
+    api, plan, playbooks = Api(), plan_of(), ROOT / "playbooks"
+    run = begin(api.client(), Begin("shop", "shop-prod", "alice@a", Want("1.6"), plan.digest))["run"]
+    end(api.client(), Run(**run), End("released", seconds=412.5))
+    ((release, head),) = ((one["release"], one["head"]) for one in tell(api.client(), "shop", "shop-prod")["releases"])
+    place.sign(plan.digest, "lead", "customer")
+    cluster = {"kubeconfig": str(place.folder / "kubeconfig"), "namespace": "shop"}
+    given = place.variables(
+        plan, {"after": {"lead": 1, "customer": 1}}, release_cluster=cluster, release_environment="prod"
+    )
+    with served(api, place.folder / "kubeconfig"):
+        refused = place.play(playbooks / "accept.yml", {"shop": given, "till": {**given, "release_system": "till"}})
+        place.sign(f"sha256:{head['sha256']}", "customer")
+        given |= {"approve_role": "lead", "approve_key": str(place.folder / "lead"), "approve_release": "newest"}
+        again = str(playbooks / "accept.yml")
+        accepted = place.play(playbooks / "approve.yml", {"shop": given}, again, again)
+    assert "missing: lead (0 of 1); customer (0 of 1)" in refused
+    assert f"it approves something else, {plan.digest}" in refused
+    assert "No release of till in prod has ended." in refused
+    said = " ".join(accepted.split())
+    assert re.search(rf"{release}, version 1.6 in prod: released.*{head['sha256']}.*Sign what was shown", said)
+    assert said.count("was accepted by customer@example.com (customer), lead@example.com (lead).") == 2
+    assert re.search(r"changed=2 .*failed=0 .* ended with 0", said), "signed once, recorded once"
+    (told,) = tell(api.client(), "shop", "shop-prod")["releases"]
+    assert [(one["role"], one["kind"]) for one in told["accepted"]] == [("customer", "ssh"), ("lead", "ssh")]
