@@ -248,7 +248,7 @@ def check(client: KubeClient, params: Report) -> Report:
 def opened(client: KubeClient, params: Report, run: Run | None) -> tuple[Register, list[Entry]]:
     """The index and what is in it. Without a run the newest token is carried on: nobody's step is recorded then."""
     if run:
-        index = index_of(client, run.namespace, run.lease, run.who, run.token, run.mirror)
+        index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
         return index, index.entries()
     lease = lease_name(params["system"], params["environment"])
     entries = index_of(client, params["namespace"], lease).entries()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import Kind
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft
+from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.release.drift import Part, Ref, fingerprint
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import INDEX_BEGUN
 from ansible_collections.runbook.release.plugins.modules import release_deadman, release_drift, release_safety
@@ -129,6 +131,13 @@ def test_what_a_release_leaves_is_recorded_with_its_token_and_once(run: Run, clu
     assert (entry["what"], entry["fence"], entry["who"]) == ("state", 7, "alice@a")
     told = run(release_drift, state="checked", system="shop", environment="prod")
     assert (told["release"], told["drifted"], told["objects"], told["interim"]) == ("shop-2", False, 1, [])
+
+
+def test_the_index_is_mirrored_beside_the_releases(run: Run, cluster: Cluster, tmp_path: Path) -> None:
+    given = {**RUN, "mirror": str(tmp_path / "shop-2")}
+    run(release_drift, state="recorded", components=[SHOP], run=given)
+    assert Mirror(str(tmp_path / "index")).texts() == cluster.store(INDEX).texts()
+    assert not (tmp_path / "shop-2").exists()
 
 
 def test_a_run_with_a_stale_token_records_nothing(run: Run, cluster: Cluster) -> None:
