@@ -7,7 +7,7 @@ ON_CLUSTER = settings=$$($(PYTHON) tests/cluster env) && env $$settings PATH="$(
 PREPARE = $(ON_CLUSTER) ansible-playbook tests/local/prepare.yml -i inventories/local
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint sanity unit molecule bench cluster cluster-down venv venv-tests lock clean
+.PHONY: help demo test lint sanity unit molecule chaos bench cluster cluster-down venv venv-tests lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ unit: venv-tests ## Unit tests, plainly and through ansible-test
 
 molecule: venv-tests ## Releases, failures and rollbacks on the real cluster
 	@$(BIN)/python tests/run.py molecule
+
+chaos: venv-tests cluster ## Kill releases at every journal point and see what becomes of them
+	@$(ON_CLUSTER) pytest --quiet --no-header tests/chaos
 
 bench: venv-tests cluster ## Measure switches, rollbacks and releases into build/bench.jsonl
 	@$(PREPARE)

@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Prints, after the recap, one line for each host that ran a release, taken from the statistic C(release_outcome)
     which the role P(runbook.release.report#role) sets.
-  - Prints the message of the failure for hosts that stopped before a release began.
+  - Prints the message of the failure for hosts that stopped before a release began, and after the outcome for those
+    where something else failed than what the outcome tells.
 requirements:
   - Enable it with C(callbacks_enabled = runbook.release.summary) in C(ansible.cfg) or E(ANSIBLE_CALLBACKS_ENABLED).
 author:
@@ -46,8 +47,9 @@ class CallbackModule(CallbackBase):
         outcomes = {
             host: custom["release_outcome"] for host, custom in stats.custom.items() if "release_outcome" in custom
         }
-        for host in sorted({*outcomes, *stats.failures, *stats.dark}):
-            self._print(host, outcomes.get(host))
+        failed = {*stats.failures, *stats.dark}
+        for host in sorted({*outcomes, *failed}):
+            self._print(host, outcomes.get(host), self._failures.get(host, "failed") if host in failed else "")
 
     def _remember(self, result: t.Any) -> None:
         items = [item for item in result._result.get("results", []) if item.get("failed")] or [result._result]
@@ -55,9 +57,12 @@ class CallbackModule(CallbackBase):
         if messages:
             self._failures[result._host.get_name()] = " ".join(messages)
 
-    def _print(self, host: str, outcome: dict[str, t.Any] | None) -> None:
+    def _print(self, host: str, outcome: dict[str, t.Any] | None, failure: str) -> None:
         if outcome is None:
-            self._display.display(f"{host}: {self._failures.get(host, 'failed')}", color="red")
+            self._display.display(f"{host}: {failure}", color="red")
             return
-        color = "green" if outcome["verdict"] in ("released", "unchanged") else "red"
-        self._display.display(f"{host}: {outcome['sentence']}", color=color)
+        sentence = outcome["sentence"]
+        if failure not in " ".join(sentence.split()):
+            sentence = f"{sentence} {failure}"
+        color = "green" if outcome["verdict"] in ("released", "unchanged") and not failure else "red"
+        self._display.display(f"{host}: {sentence}", color=color)

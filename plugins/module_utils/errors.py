@@ -9,13 +9,17 @@ import typing as t
 
 
 class ReleaseError(Exception):
-    """A failure with a sentence for the operator; ``details`` become keys of the module's result."""
+    """A failure with a sentence for the operator; ``details`` become keys of the module's result.
 
-    def __init__(self, what: str, *, where: str = "", remedy: str = "", **details: t.Any) -> None:
+    ``record`` says it without the words of others (logs, output), which may hold secrets, for what is kept for good.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", record: str = "", **details: t.Any) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.remedy = remedy
+        self.record = record or what
         self.details: dict[str, t.Any] = details
 
     def __str__(self) -> str:

@@ -111,7 +111,12 @@ def kube_auth(module: AnsibleModule) -> KubeAuth:
 
 
 def kube_client(module: AnsibleModule) -> KubeClient:
-    """A client for the cluster the options name; in check mode all its writes are dry runs."""
-    from .kube.client import KubeClient
+    """A client for the cluster the options name; in check mode all its writes are dry runs.
 
-    return KubeClient(kube_auth(module), dry_run=module.check_mode)
+    As part of a release it waits longer for an API server: somebody is waiting for the release to come to an end.
+    """
+    from .kube.client import KubeClient
+    from .kube.transport import RUN_PATIENCE
+
+    patience = RUN_PATIENCE if module.params.get("run") else None
+    return KubeClient(kube_auth(module), dry_run=module.check_mode, patience=patience)

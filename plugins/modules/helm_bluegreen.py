@@ -102,7 +102,8 @@ options:
     description:
       - Seconds the whole state may take to be reached.
       - A Helm operation of the idle colour that is pending for longer than this has lost its owner and is recovered;
-        a younger one is waited for by nobody and refused.
+        a younger one is waited for by nobody and refused. With O(run) it is recovered at once, because whoever began
+        it has lost the lock.
     type: int
     default: 300
   stable:
@@ -117,6 +118,7 @@ options:
 extends_documentation_fragment:
   - runbook.release.entry
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
 attributes:
   check_mode:
@@ -264,6 +266,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
 
 SOURCE: dict[str, t.Any] = {
@@ -302,7 +306,7 @@ def argument_spec() -> ArgumentSpec:
         },
         required_if=[("state", "staged", ("version", "source"))],
     )
-    return own.merge(ArgumentSpec(ENTRY_OPTIONS), kube_argument_spec())
+    return own.merge(ArgumentSpec(ENTRY_OPTIONS | RUN_OPTIONS), kube_argument_spec())
 
 
 def request_of(module: AnsibleModule) -> Request:
@@ -316,6 +320,7 @@ def request_of(module: AnsibleModule) -> Request:
         quarantine=params["quarantine"],
         timeout=params["timeout"],
         now=time.time(),
+        alone=bool(params["run"]),
     )
     binary = params["helm_binary"] or module.get_bin_path("helm", opt_dirs=[os.path.dirname(sys.executable)]) or "helm"
     return Request(
@@ -332,7 +337,9 @@ def request_of(module: AnsibleModule) -> Request:
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
-        outcome = operate(kube_client(module), request_of(module))
+        client, request = kube_client(module), request_of(module)
+        with journal(client, Run.of(module.params["run"]), module.warn) as book:
+            outcome = operate(client, request, book)
         for warning in outcome.warnings:
             module.warn(warning)
         module.exit_json(**outcome.report(), **({"diff": outcome.diff} if module._diff else {}))

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_approval
-short_description: Approve a plan with a signature, and prove that all approvals are there
+short_description: Approve a plan or a release with a signature, and prove that all approvals are there
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
   - An approval is an SSH signature over the digest of a plan, a role, a system, an environment and the moment at which
     the approval expires. None of them can be changed afterwards, and a plan with another digest has no approvals.
+  - After a release the digest is that of the head of its sealed ledger, so what is signed is what happened, and no
+    approval of the plan counts.
   - Who may sign for a role is said by its C(allowed_signers) file, see the manual page of C(ssh-keygen). The namespace
     of the signatures is V(runbook.release).
   - Approvals are files in a folder, one for each role and key. Files that somebody changed, that expired or that were
-    made for another plan do not count, and the result says why.
+    made for something else do not count, and the result says why.
 options:
   state:
     description:
@@ -26,7 +28,7 @@ options:
     choices: [signed, verified]
     required: true
   digest:
-    description: Digest of the plan, C(sha256:) and 64 hexadecimal digits.
+    description: Digest of the plan, or of what a release did, C(sha256:) and 64 hexadecimal digits.
     type: str
     required: true
   system:
@@ -88,7 +90,8 @@ requirements:
   - python >= 3.11
   - ssh-keygen of OpenSSH >= 8.2
 seealso:
-  - module: runbook.release.release_lock
+  - module: runbook.release.release_plan
+  - module: runbook.release.release_acceptance
 """
 
 EXAMPLES = r"""

@@ -16,7 +16,10 @@ description:
     samples is V(insufficient), anything that went wrong is V(error), and both keep the gate closed.
   - All criteria are evaluated at once. A source that hangs delays no other verdict.
   - Mistakes in the criteria are reported all together, each with its field, before anything is measured.
-  - It changes nothing.
+  - It changes nothing. As part of a release (O(run)) it keeps the lock renewed while it holds the gate, stops once
+    somebody else has the lock, and with O(gate) and O(component) records the verdicts in the ledger.
+  - With O(run.signing_key) the head of the ledger is then signed and kept in O(run.mirror). A head that cannot be
+    signed is a warning.
 options:
   criteria:
     description: What must hold.
@@ -105,10 +108,17 @@ options:
     description: Whether the task fails when the gate is not passed.
     type: bool
     default: true
+  gate:
+    description: What the ledger calls the gate, for example C(staged).
+    type: str
+  component:
+    description: The component the ledger says the gate is held for.
+    type: str
 requirements:
   - jmespath, for a O(criteria[].select) that is more than a dotted key
 extends_documentation_fragment:
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
   - runbook.release.attributes.info_module
 seealso:
@@ -147,6 +157,13 @@ EXAMPLES = r"""
         samples: 20
         expect: < 800 ms
         severity: advisory
+
+- name: Hold a gate of a release and record it
+  runbook.release.tor_validate:
+    run: "{{ begun.run }}"
+    gate: staged
+    component: shop
+    criteria: "{{ criteria }}"
 """
 
 RETURN = r"""
@@ -154,6 +171,24 @@ passed:
   description: Whether every blocking criterion passed.
   type: bool
   returned: always
+head:
+  description: The newest entry of the ledger, which holds the verdicts. Keep it elsewhere.
+  type: dict
+  returned: with O(gate) and O(run.signing_key)
+  contains:
+    number:
+      description: Its number.
+      type: int
+    sha256:
+      description: Its SHA-256.
+      type: str
+    signature:
+      description: Signature by O(run.signing_key), as C(ssh-keygen -Y sign) writes it.
+      type: str
+      returned: when it was signed
+  sample:
+    number: 9
+    sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090
 verdicts:
   description: One verdict for each criterion, in their order.
   type: list
@@ -202,6 +237,8 @@ verdicts:
       type: float
 """
 
+import contextlib
+import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -211,6 +248,9 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release import machine
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
@@ -238,18 +278,31 @@ def tor_validate_argument_spec() -> ArgumentSpec:
             "deadline": {"type": "float", "default": 60},
             "hold": {"type": "float", "default": 0},
             "fail": {"type": "bool", "default": True},
-        }
+            "gate": {"type": "str"},
+            "component": {"type": "str"},
+            **RUN_OPTIONS,
+        },
+        required_together=[("gate", "component")],
     ).merge(kube_argument_spec())
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(supports_check_mode=True, **tor_validate_argument_spec().to_kwargs())
     params = module.params
+    head: dict[str, t.Any] = {}
     with failing_cleanly(module):
-        criteria = parse_criteria(params["criteria"])
-        world = World(params["namespace"] or "", lambda: kube_client(module))
-        gate = evaluate(criteria, world, params["deadline"], params["hold"])
-    result = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+        criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
+        connect = functools.cache(lambda: kube_client(module))
+        recording = journal(connect(), run, module.warn) if run else contextlib.nullcontext(Book())
+        with recording as book:
+            world = World(params["namespace"] or "", connect)
+            gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
+            if params["gate"]:
+                book.note(machine.gate(params["gate"], params["component"]), after=gate.record())
+                head = book.sign()
+    result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+    if head:
+        result["head"] = head
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)

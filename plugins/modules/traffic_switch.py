@@ -15,8 +15,10 @@ description:
   - It returns when the cutover is proven. The endpoints of the target are exactly its ready pods. The entry is accepted
     at this generation by every parent. New connections through each of O(urls) are answered by the version that should
     answer. The witness saw no request fail since the patch. All of that holds at the same time.
-  - It touches only the weights (or the selector) it owns and one annotation. A concurrent edit of anything else
+  - It touches only the weights (or the selector) it owns and its annotations. A concurrent edit of anything else
     survives. When somebody else changes the weights during the step, the step fails and names the field manager.
+  - As part of a release (O(run)) the patch carries the fencing token as an annotation of the entry, and is refused when
+    the entry was changed under a newer one.
   - It refuses, before anything changes, to give weight to a colour without ready endpoints, colour Services whose
     selectors can match the same pods, and an entry that does not name both colours.
   - When the proof fails, the weights stay as they are. Giving the traffic back is a step of its own, with
@@ -96,7 +98,9 @@ options:
         type: float
         default: 0.5
       timeout:
-        description: Seconds after which the cutover has failed.
+        description:
+          - Seconds after which the cutover has failed.
+          - With O(run) up to 60 seconds during which the API server cannot be watched do not count.
         type: float
         default: 30
   drain:
@@ -117,6 +121,7 @@ options:
 extends_documentation_fragment:
   - runbook.release.entry
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
 attributes:
   check_mode:
@@ -289,6 +294,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
 from ansible_collections.runbook.release.plugins.module_utils.traffic.step import Step, take
 
@@ -324,10 +331,12 @@ def switch_argument_spec() -> ArgumentSpec:
 
 
 def main() -> None:
-    spec = switch_argument_spec().merge(ArgumentSpec(ENTRY_OPTIONS), kube_argument_spec())
+    spec = switch_argument_spec().merge(ArgumentSpec(ENTRY_OPTIONS | RUN_OPTIONS), kube_argument_spec())
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     with failing_cleanly(module):
-        outcome = take(kube_client(module), Step.of(module.params), BEGAN)
+        step, client = Step.of(module.params), kube_client(module)
+        with journal(client, Run.of(module.params["run"]), module.warn) as book:
+            outcome = take(client, step, BEGAN, book)
         result = outcome.report()
         if module._diff:
             result["diff"] = outcome.diff()

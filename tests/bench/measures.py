@@ -19,7 +19,8 @@ GOOD, BETTER, CRASHING = "6.9.2", "6.9.3", "6.9.5"
 GATEWAY = f"http://{os.environ['GATEWAY_ADDRESS']}:{os.environ['GATEWAY_HTTP_PORT']}/version"
 PEER_NAMESPACE = "bench-peer"
 AT_ONCE = {"steps": [100], "hold": 1}
-SWITCHES, ROLLBACKS, CRASHES, REPEATS = 20, 5, 3, 5
+CROWD = {"release_shift": {"steps": [5, 25, 100], "hold": 20}, "release_witness": {"rate": 300}}
+SWITCHES, ROLLBACKS, CRASHES, REPEATS, CROWDED = 20, 5, 3, 5, 12
 
 
 def helm(*args: str) -> int:
@@ -143,7 +144,10 @@ def repeat() -> Iterator[Line]:
 
 
 def zeros() -> Iterator[Line]:
-    """Over every record of releases and rollbacks that this checkout has kept."""
+    """Over releases back and forth under a load as high as this machine takes, and every record that was kept."""
+    for attempt in range(CROWDED):
+        version = (GOOD, BETTER)[attempt % 2]
+        must(playbook("playbooks/deploy.yml", "podinfo", release_version=version, **CROWD))
     records = [
         path for kept in ("bench", "demo", "molecule") for path in (ROOT / "build" / kept).glob("**/record.json")
     ]

@@ -97,6 +97,12 @@ def test_the_action_group_has_every_module_that_talks_to_the_cluster() -> None:
     assert sorted(runtime["action_groups"]["kube"]) == talking
 
 
+def test_the_action_group_has_every_module_that_takes_part_in_a_release() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    taking_part = sorted(path.stem for path in MODULES if "- runbook.release.run\n" in path.read_text())
+    assert sorted(runtime["action_groups"]["run"]) == taking_part
+
+
 def test_the_lock_pins_every_requirement() -> None:
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     for name in ("requirements.txt", "requirements-test.txt"):

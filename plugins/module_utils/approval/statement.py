@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""What an approver says: one role's yes to one plan of one system in one environment, until a moment."""
+"""What an approver says: one role's yes to one plan or one ended release, in one environment, until a moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Scope:
-    """What is approved: the plan, and where it is to run."""
+    """What is approved: a plan or what a release did, and where."""
 
     digest: str
     system: str
@@ -31,8 +31,8 @@ class Scope:
     def __post_init__(self) -> None:
         if not DIGEST.fullmatch(self.digest):
             raise Refused(
-                f"digest is {self.digest!r}, not the digest of a plan",
-                remedy="write it like sha256:<64 hexadecimal digits>, as the plan says it",
+                f"digest is {self.digest!r}, not a digest",
+                remedy="write it like sha256:<64 hexadecimal digits>, as the plan says it, or the head of the ledger",
             )
         for field in ("system", "environment"):
             if not getattr(self, field):
@@ -68,7 +68,7 @@ class Statement:
         if replace(self.scope, digest=scope.digest) != scope:
             return f"it approves {self.scope.system} in {self.scope.environment}"
         if self.scope != scope:
-            return f"it approves another plan, {self.scope.digest}"
+            return f"it approves something else, {self.scope.digest}"
         if self.expires <= now:
             return f"it expired at {self.fields()['expires']}"
         return ""

@@ -157,6 +157,5 @@ def failure(doing: str, stderr: str, where: str) -> ReleaseError:
     """The error a program's complaint stands for, with what to do about it."""
     text = " ".join(_NOISE.sub("", stderr).split()).removeprefix("Error: ")
     remedy = next((do for pattern, do in _REMEDIES if re.search(pattern, text, re.IGNORECASE)), "see the message")
-    return ReleaseError(
-        f"{doing[0].upper()}{doing[1:]} failed: {text}", where=where, remedy=remedy, stderr=stderr[-4000:]
-    )
+    what = f"{doing[0].upper()}{doing[1:]} failed"
+    return ReleaseError(f"{what}: {text}", where=where, remedy=remedy, record=what, stderr=stderr[-4000:])

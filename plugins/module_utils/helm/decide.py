@@ -34,7 +34,11 @@ from .source import Rendering
 
 @dataclass(frozen=True)
 class Want:
-    """What the options ask for. `now` and `timeout` decide whether a pending Helm operation still has an owner."""
+    """What the options ask for.
+
+    `now` and `timeout` decide whether a pending Helm operation still has an owner; with the lock of a release held, it
+    has none (`alone`).
+    """
 
     state: str
     version: str = ""
@@ -43,6 +47,7 @@ class Want:
     quarantine: bool = False
     timeout: float = 300
     now: float = 0
+    alone: bool = False
 
 
 Renderings = t.Mapping[str, Rendering]
@@ -106,7 +111,7 @@ def _require_front(colour: Colour, rendering: Rendering) -> None:
 
 
 def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Mapping[Key, int]) -> t.Iterator[Step]:
-    if colour.revision and is_abandoned(colour.revision, want.now, want.timeout):
+    if colour.revision and is_abandoned(colour.revision, want.now, want.timeout, want.alone):
         yield Recover(colour.revision)
     yield from (CreateShared(obj) for obj in rendering.shared)
     if colour.annotations.get(VERSION):

@@ -106,7 +106,7 @@ def _early_traffic(have: Have, plan: Plan, rendering: Rendering, services: t.Seq
 
 def require_valid(client: KubeClient, namespace: str, rendering: Rendering) -> None:
     """Let the API server judge every object as if it were applied, admission included, and keep none."""
-    trial = type(client)(client.auth, dry_run=True)
+    trial = client.beside(dry_run=True)
 
     def judge(obj: Obj) -> None:
         kind = _served(client, obj)

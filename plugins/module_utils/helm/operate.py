@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..colours import COLOURS, other
+from ..release import machine
+from ..release.journal import Book
 from . import guards
 from .access import environment
 from .apply import Executor
@@ -55,6 +57,7 @@ class Outcome:
     warnings: list[str]
 
     def report(self) -> dict[str, t.Any]:
+        """The result of the module."""
         return {
             "changed": self.changed,
             "target": self.plan.target,
@@ -71,9 +74,9 @@ class Outcome:
         }
 
 
-def operate(client: KubeClient, request: Request) -> Outcome:
-    """Bring one component to the wanted state; in check mode only say how."""
-    started = time.monotonic()
+def operate(client: KubeClient, request: Request, book: Book | None = None) -> Outcome:
+    """Bring one component to the wanted state, as one step of the release's book; in check mode only say how."""
+    started, book = time.monotonic(), book or Book()
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         helm = Helm(request.helm_binary, request.target.namespace, environment(client.auth, folder))
         have, renderings = _see(client, request, helm, folder)
@@ -83,15 +86,30 @@ def operate(client: KubeClient, request: Request) -> Outcome:
             opposite = renderings[other(plan.target)]
             warnings = guards.check_installation(client, have, plan, opposite)
         diff = differences(client, have, plan, request.want.version, renderings) if request.diff else []
+        digest = plan.rendering.digest if plan.rendering else have.colours[plan.target].digest
+        version = request.want.version if plan.rendering else have.colours[plan.target].version
         changed = plan.changes
-        if not request.check:
-            proof = Proof(client, request.target, plan.capacity, request.stable)
-            deadline = started + request.want.timeout
-            changed = Executor(client, helm, request.target.namespace, deadline, proof).carry_out(plan)
+        if plan.steps and not request.check:
+            proof = Proof(client, request.target, plan.capacity, request.stable, book.check)
+            executor = Executor(client, helm, request.target.namespace, started + request.want.timeout, proof)
+            with book.step(title(request), seen(have), plan.sentences()) as done:
+                changed = executor.carry_out(plan)
+                done({"version": version, "digest": digest, "plan": plan.sentences()})
         after = observe(client, request.target) if changed and not request.check else have
-    digest = plan.rendering.digest if plan.rendering else have.colours[plan.target].digest
-    version = request.want.version if plan.rendering else have.colours[plan.target].version
     return Outcome(have, after, plan, changed, time.monotonic() - started, version, digest, diff, warnings)
+
+
+def title(request: Request) -> str:
+    """What the ledger calls it."""
+    texts = {"staged": machine.stage, "warm": machine.warm, "retired": machine.retire, "absent": machine.remove}
+    return texts[request.want.state](request.target.name)
+
+
+def seen(have: Have) -> dict[str, t.Any]:
+    """What the ledger keeps of both colours."""
+    kept = ("version", "digest", "revision", "status", "ready", "desired", "weight", "quarantined")
+    reports = {colour: have.colours[colour].report() for colour in COLOURS}
+    return {colour: {key: report[key] for key in kept} for colour, report in reports.items()}
 
 
 def _see(client: KubeClient, request: Request, helm: Helm, folder: str) -> tuple[Have, dict[str, Rendering]]:

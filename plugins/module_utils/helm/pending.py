@@ -6,6 +6,9 @@ Helm takes no lock; it writes a pending revision, works, and writes the outcome.
 the pending revision behind and every later operation is turned away. The rule here: an operation never outlives
 its own timeout, so a record that has not moved for longer than that has no owner. Only the idle colour is ever
 recovered; the live one is not written at all.
+
+Who holds the lock of a release is alone: whoever began the operation held it before, and is dead or has been told to
+stop. Then there is nobody to wait for.
 """
 
 from __future__ import annotations
@@ -14,12 +17,12 @@ from ..errors import Refused
 from .record import Revision
 
 
-def is_abandoned(revision: Revision, now: float, timeout: float) -> bool:
+def is_abandoned(revision: Revision, now: float, timeout: float, alone: bool = False) -> bool:
     """Whether the pending revision may be marked failed; Refused while its owner may be alive."""
     if not revision.pending:
         return False
     age = now - revision.modified
-    if age < timeout:
+    if age < timeout and not alone:
         raise Refused(
             f"Release {revision.release} is {revision.status} since {age:.0f} s: another Helm operation may be running",
             where=f"Secret {revision.secret}",

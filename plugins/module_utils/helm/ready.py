@@ -27,12 +27,13 @@ _NODE_COMING = ("TriggeredScaleUp", "Nominated")
 
 @dataclass
 class Proof:
-    """The proof for one component; `stable` seconds without a restart are part of it."""
+    """The proof for one component; `stable` seconds without a restart are part of it, `check` may end it early."""
 
     client: KubeClient
     target: Target
     capacity: t.Mapping[Key, int]
     stable: float
+    check: t.Callable[[], None] = lambda: None
 
     def __call__(self, colour: str, deadline: float) -> None:
         """Return when the colour is ready; NotReady, with the evidence, when it cannot become so in time."""
@@ -45,6 +46,7 @@ class Proof:
         ]
         started = time.monotonic()
         for snapshot in self.client.watch(watches, deadline, tick=0.5):
+            self.check()
             verdict = judge.look(snapshot)
             if verdict.certain:
                 self._fail(colour, f"it will not become so: {verdict.certain[0]}", verdict)
@@ -57,8 +59,10 @@ class Proof:
 
         evidence = collect(self.client, self.target.namespace, pods=verdict.pods, workloads=verdict.workloads)
         words = last_words(evidence, verdict.certain[0]) if verdict.certain else []
+        what = f"{colour} is not ready and {why}"
         raise NotReady(
-            f"{colour} is not ready and {why}" + (f"; its last words: {words[-1]}" if words else ""),
+            what + (f"; its last words: {words[-1]}" if words else ""),
+            record=what,
             where=f"release {self.target.release(colour)} in namespace {self.target.namespace}; missing: "
             + ("; ".join(verdict.missing[:SHOWN]) or "nothing"),
             remedy="read the evidence in this result, correct the version or its configuration, and stage it again; "

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
+from dataclasses import replace
 
 from ..errors import ApiError, Conflict, Invalid, NotFound, Refused
 from .backoff import Pacing
@@ -13,7 +15,7 @@ from .connection import Connection, KubeAuth
 from .faults import Asked, fault_of
 from .kinds import ACCESSREVIEW, POD, SERVICE, Kind, known_kind
 from .patches import failed_test, is_done, is_guarded, managers_of
-from .transport import Request, Retry, Transport
+from .transport import Patience, Request, Retry, Transport
 
 if t.TYPE_CHECKING:
     from .watch import Snapshot, Watch
@@ -29,15 +31,39 @@ Objs = list[Obj]
 class KubeClient:
     """Typed verbs over one connection. With ``dry_run`` the API server checks every write and keeps none.
 
-    Safe to use from many threads. Errors are ``ApiError``s that name object, verb and remedy.
+    Safe to use from many threads. Errors are ``ApiError``s that name object, verb and remedy. ``guard`` is called
+    before every attempt at a write and forbids it by an error. ``patience`` is how many seconds an API server that is
+    away is waited for.
     """
 
-    def __init__(self, auth: KubeAuth | None = None, *, dry_run: bool = False, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self,
+        auth: KubeAuth | None = None,
+        *,
+        dry_run: bool = False,
+        pacing: Pacing | None = None,
+        patience: float | None = None,
+    ) -> None:
         self.auth = auth or KubeAuth()
         self.dry_run = dry_run
+        self.guard: t.Callable[[], None] | None = None
         self.connection = Connection(self.auth)
-        self.transport = Transport(self.connection, pacing)
+        self.transport = Transport(self.connection, pacing, Patience.throughout(patience) if patience else None)
         self._kinds: dict[tuple[str, str], Kind] = {}
+
+    def beside(self, *, dry_run: bool | None = None, patience: float | None = None) -> KubeClient:
+        """Another client over the same connection, without the guard: for dry runs, and for what a guard asks."""
+        twin = copy.copy(self)
+        twin.guard = None
+        twin.dry_run = self.dry_run if dry_run is None else dry_run
+        if patience is not None:
+            twin.transport = self.transport.with_patience(patience)
+        return twin
+
+    def check_guard(self) -> None:
+        """For a write that another program makes with the same right: an error if it must not be made."""
+        if self.guard is not None and not self.dry_run:
+            self.guard()
 
     def close(self) -> None:
         self.connection.close()
@@ -121,12 +147,20 @@ class KubeClient:
     # writes
 
     def create(self, kind: Kind, body: Obj, namespace: str = "") -> Obj:
-        """Create the object; ``Conflict`` when it exists. Not repeated when it is unknown whether it took effect."""
+        """Create the object; ``Conflict`` when it exists. Not repeated when it is unknown whether it took effect.
+
+        Under a guard, which nobody else passes meanwhile, it is: what is found then is what the first attempt created.
+        """
         asked = Asked("create", kind, namespace, _name(body))
-        request = Request(
-            asked, "POST", kind.path(namespace), self._written(), _complete(kind, body), retry=Retry.UNSENT
-        )
-        return t.cast(Obj, self.transport.send(request).json())
+        retry = Retry.UNSENT if self.guard is None else Retry.SAFE
+        request = Request(asked, "POST", kind.path(namespace), self._written(), _complete(kind, body), retry=retry)
+        try:
+            return t.cast(Obj, self._write(request))
+        except Conflict as error:
+            found = self.get(kind, _name(body), namespace) if error.uncertain else None
+            if found is None:
+                raise
+            return found
 
     def apply(self, kind: Kind, body: Obj, namespace: str = "", force: bool = False) -> Obj:
         """Server-side apply of the fields in ``body``; ``Conflict`` names the managers of fields owned by others.
@@ -143,8 +177,11 @@ class KubeClient:
         return self.apply(kind, body, namespace, force=True)
 
     def merge_patch(self, kind: Kind, name: str, body: Obj, namespace: str = "", subresource: str = "") -> Obj:
-        """JSON merge patch; put ``metadata.resourceVersion`` in ``body`` to make it fail when someone was faster."""
-        guarded = bool((body.get("metadata") or {}).get("resourceVersion"))
+        """JSON merge patch; put ``metadata.resourceVersion`` in ``body`` to make it fail when someone was faster.
+
+        Its values are absolute, so under a guard, which nobody else passes meanwhile, it may be sent again.
+        """
+        guarded = bool((body.get("metadata") or {}).get("resourceVersion")) or self.guard is not None
         retry = Retry.SAFE if guarded else Retry.UNSENT
         return self._patch(kind, Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
 
@@ -184,7 +221,7 @@ class KubeClient:
             options["dryRun"] = ["All"]
         asked = Asked("delete", kind, namespace, name)
         try:
-            self.transport.send(Request(asked, "DELETE", kind.path(namespace, name), body=options))
+            self._write(Request(asked, "DELETE", kind.path(namespace, name), body=options))
         except NotFound:
             return False
         return True
@@ -261,7 +298,11 @@ class KubeClient:
             content_type=f"application/{patch}",
             retry=retry,
         )
-        return t.cast(Obj, self.transport.send(request).json())
+        return t.cast(Obj, self._write(request))
+
+    def _write(self, request: Request) -> t.Any:
+        guarded = replace(request, guard=self.check_guard) if self.guard is not None else request
+        return self.transport.send(guarded).json()
 
 
 def _items(kind: Kind, page: Obj) -> t.Iterator[Obj]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import json
 import typing as t
@@ -21,6 +22,7 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 PATIENCE = 30.0
 FIRST_PATIENCE = 5.0
+RUN_PATIENCE = 60.0
 ATTEMPTS_AT_500 = 3
 JSON = "application/json"
 
@@ -33,8 +35,24 @@ class Retry(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Patience:
+    """For how many seconds a request is tried again: at an address that has never answered, and at one that has.
+
+    ``at_500`` is how often a request is tried again that the API server itself failed at; None is until time is up.
+    """
+
+    first: float = FIRST_PATIENCE
+    later: float = PATIENCE
+    at_500: int | None = ATTEMPTS_AT_500
+
+    @classmethod
+    def throughout(cls, seconds: float) -> Patience:
+        return cls(seconds, seconds, None)
+
+
+@dataclass(frozen=True)
 class Request:
-    """One request; ``asked`` is how errors speak of it."""
+    """One request; ``asked`` is how errors speak of it, ``guard`` may forbid each attempt by an error."""
 
     asked: Asked
     method: str
@@ -46,6 +64,7 @@ class Request:
     headers: t.Mapping[str, str] | None = None
     retry: Retry = Retry.SAFE
     read_timeout: float = READ_TIMEOUT
+    guard: t.Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,11 +93,17 @@ class Answer:
 class Transport:
     """Sends requests over one connection pool; safe to use from many threads."""
 
-    def __init__(self, connection: Connection, pacing: Pacing | None = None, patience: float = PATIENCE) -> None:
+    def __init__(self, connection: Connection, pacing: Pacing | None = None, patience: Patience | None = None) -> None:
         self.connection = connection
         self._pacing = pacing or Pacing()
-        self._patience = patience
+        self.patience = patience or Patience()
         self._answered = False
+
+    def with_patience(self, seconds: float) -> Transport:
+        """The same connection pool with another patience."""
+        twin = copy.copy(self)
+        twin.patience = Patience.throughout(seconds)
+        return twin
 
     def send(self, request: Request) -> Answer:
         """The answer, when it is a good one; else a typed error."""
@@ -95,21 +120,25 @@ class Transport:
 
         backoff, uncertain = Backoff(self._pacing), False
         while True:
+            if request.guard is not None:
+                request.guard()
             try:
                 response = self._exchange(request, preload=True)
             except urllib3.exceptions.HTTPError as error:
                 sent = not isinstance(
                     error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
                 )
-                may_retry = not is_permanent(error) and (request.retry is Retry.SAFE or not sent)
-                uncertain = uncertain or sent
-                if may_retry and backoff.wait(self._patience_now()):
+                passing = not is_permanent(error)
+                uncertain = uncertain or (sent and passing)
+                if passing and (request.retry is Retry.SAFE or not sent) and backoff.wait(self._patience_now()):
                     continue
-                raise unreachable(request.asked, self.connection.host, error) from error
+                fault = unreachable(request.asked, self.connection.host, error)
+                fault.uncertain = uncertain
+                raise fault from error
             self._answered = True
             answer = Answer(response.status, response.headers, response.data, uncertain)
             retry_after = _retry_after(answer.headers)
-            if _again(request, answer, backoff.attempts) and backoff.wait(self._patience, retry_after):
+            if self._again(request, answer, backoff.attempts) and backoff.wait(self.patience.later, retry_after):
                 uncertain = uncertain or answer.status != 429
                 continue
             return answer
@@ -130,7 +159,16 @@ class Transport:
 
     def _patience_now(self) -> float:
         """A cluster that has answered before is waited for; an address that never has may just be wrong."""
-        return self._patience if self._answered else min(FIRST_PATIENCE, self._patience)
+        return self.patience.later if self._answered else self.patience.first
+
+    def _again(self, request: Request, answer: Answer, attempts: int) -> bool:
+        """Whether this answer is worth another attempt."""
+        if answer.status == 429:
+            return True
+        if request.retry is not Retry.SAFE:
+            return False
+        most = self.patience.at_500
+        return answer.status in (502, 503, 504) or (answer.status == 500 and (most is None or attempts < most))
 
     def _exchange(self, request: Request, preload: bool) -> t.Any:
         import urllib3
@@ -154,15 +192,6 @@ class Transport:
             redirect=False,
             retries=False,
         )
-
-
-def _again(request: Request, answer: Answer, attempts: int) -> bool:
-    """Whether this answer is worth another attempt."""
-    if answer.status == 429:
-        return True
-    if request.retry is not Retry.SAFE:
-        return False
-    return answer.status in (502, 503, 504) or (answer.status == 500 and attempts < ATTEMPTS_AT_500)
 
 
 def _retry_after(headers: t.Mapping[str, str]) -> float:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ..errors import ReleaseError
 from .chain import Entry, Head
@@ -59,10 +60,13 @@ class Mirror:
             _add(file, new)
         return bool(new)
 
-    def keep(self, head: SignedHead) -> None:
-        """Add a signed head."""
-        with self._writing(HEADS, None) as file:
-            _add(file, [head.text])
+    def keep(self, signed: SignedHead) -> bool:
+        """Add a signed head, unless that head is kept already; whether it was added."""
+        new = all(kept.head != signed.head for kept in self.heads())
+        if new:
+            with self._writing(HEADS, None) as file:
+                _add(file, [signed.text])
+        return new
 
     def _read(self, name: str) -> list[str]:
         try:
@@ -93,17 +97,20 @@ class Mirror:
             try:
                 os.fchmod(file, 0o600)
                 fcntl.flock(file, fcntl.LOCK_EX)
+                fresh = not os.fstat(file).st_size
                 yield file
             finally:
                 os.close(file)
-            _sync_folder(self.folder)
+            if fresh:
+                _sync_folder(self.folder)
         except OSError as error:
             intact = f"; the cluster's ledger has entry {entry.number} and is intact" if entry else ""
+            details: dict[str, Any] = {"entry": entry.report(), "head": entry.head.report()} if entry else {}
             raise ReleaseError(
                 f"the mirror cannot be written: {error.strerror}{intact}",
                 where=path,
                 remedy="make the folder writable and free some space; the next entry brings the mirror up to date",
-                **({"entry": entry.report(), "head": entry.head.report()} if entry else {}),
+                **details,
             ) from error
 
 

@@ -115,9 +115,8 @@ def _kept(store: Store, outside: Outside, entry: Entry, new: bool) -> Report:
     if outside.signing_key:
         signed = sign(store.release, entry.head, outside.signing_key)
         report["head"] = signed.report()
-        if mirror and all(kept.head != signed.head for kept in mirror.heads()):
-            mirror.keep(signed)
-            report["changed"] = True
+        if mirror:
+            report["changed"] |= mirror.keep(signed)
     return report
 
 

@@ -43,7 +43,14 @@ class Tail:
 class Store:
     """The ledger of one release in one namespace."""
 
-    def __init__(self, client: KubeClient, namespace: str, release: str, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        release: str,
+        pacing: Pacing | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         if not RELEASE_ID.fullmatch(release):
             raise Refused(
                 f"{release!r} cannot be the id of a release: its ledger's ConfigMaps are named after it",
@@ -53,6 +60,8 @@ class Store:
         self.namespace = namespace
         self.release = release
         self._pacing = pacing or Pacing()
+        self._patience = patience
+        self._known: Tail | None = None
 
     def texts(self) -> list[str]:
         """All entries as they are stored, in the order they are stored in."""
@@ -80,19 +89,26 @@ class Store:
         return f"ledger of release {self.release} in namespace {self.namespace}"
 
     def _append(self, draft: Draft) -> Entry:
-        deadline, attempt = self._pacing.clock() + PATIENCE, 0
+        deadline, attempt = self._pacing.clock() + self._patience, 0
+        tried: set[str] = set()
         while True:
             try:
-                return self._append_once(draft)
+                return self._append_once(draft, tried)
             except ApiError as error:
                 if not _may_pass(error) or self._pacing.clock() > deadline:
                     raise
             self._pacing.sleep(delay(min(attempt, SLOWEST_ATTEMPT), self._pacing.chance()))
             attempt += 1
 
-    def _append_once(self, draft: Draft) -> Entry:
-        """``Conflict`` if someone else was faster: every write names the state of the chunk it was made for."""
-        tail = self._tail()
+    def _append_once(self, draft: Draft, tried: set[str]) -> Entry:
+        """``Conflict`` if someone else was faster: every write names the state of the chunk it was made for.
+
+        So the chunk as the write before left it needs no look. One of those ``tried`` before may have got there
+        although its answer was lost; then it is the one.
+        """
+        tail, self._known = self._known or self._tail(), None
+        if tail.chunk is not None and (arrived := tried.intersection((tail.chunk.get("data") or {}).values())):
+            return Entry.parse(arrived.pop())
         self._check(tail, draft)
         entry = draft.following(tail.last.head if tail.last else root(self.release), now())
         text = entry.text
@@ -102,25 +118,29 @@ class Store:
                 where=f"{draft.what!r}, {self.where}",
                 remedy="keep what is large in a file, and record its SHA-256; an export takes files too",
             )
+        tried.add(text)
         if tail.chunk is None or tail.is_closed:
-            self._begin_chunk(f"ledger-{self.release}-{tail.number + 1}", entry, text)
+            number = tail.number + 1
+            chunk = self._begin_chunk(f"ledger-{self.release}-{number}", entry, text)
         else:
-            self._extend(tail.chunk, entry, text)
+            number, chunk = tail.number, self._extend(tail.chunk, entry, text)
+        self._known = None if self.client.dry_run else Tail(chunk, number, entry)
         return entry
 
-    def _begin_chunk(self, name: str, entry: Entry, text: str) -> None:
+    def _begin_chunk(self, name: str, entry: Entry, text: str) -> Obj:
         data = {_key(entry.head): text}
         body: Obj = {"metadata": {"name": name, "labels": {LABEL: self.release}}, "data": data}
         if entry.what == SEAL:
             body["immutable"] = True
         try:
-            self.client.create(CONFIGMAP, body, self.namespace)
+            return self.client.create(CONFIGMAP, body, self.namespace)
         except ApiError:
             found = self.client.get(CONFIGMAP, name, self.namespace) or {}
-            if not data.items() <= (found.get("data") or {}).items():
+            if (found.get("data") or {}) != data:
                 raise
+            return found
 
-    def _extend(self, chunk: Obj, entry: Entry, text: str) -> None:
+    def _extend(self, chunk: Obj, entry: Entry, text: str) -> Obj:
         metadata, key = chunk["metadata"], _key(entry.head)
         ops: list[Obj] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
@@ -128,7 +148,7 @@ class Store:
         ]
         if entry.what == SEAL or _size(chunk["data"]) + len(key) + len(text.encode()) + ENTRY_LIMIT > CHUNK_LIMIT:
             ops.append({"op": "add", "path": "/immutable", "value": True})
-        self.client.json_patch(CONFIGMAP, metadata["name"], ops, self.namespace)
+        return self.client.json_patch(CONFIGMAP, metadata["name"], ops, self.namespace)
 
     def _check(self, tail: Tail, draft: Draft) -> None:
         if tail.last is None:
@@ -181,8 +201,8 @@ class Store:
 
 
 def _may_pass(error: ApiError) -> bool:
-    """Whether it was somebody faster, or a server that is busy."""
-    return isinstance(error, Conflict) or error.status >= 500
+    """Whether it was somebody faster, a server that is busy, or an answer that was lost."""
+    return isinstance(error, Conflict) or error.status >= 500 or error.uncertain
 
 
 def _key(head: Head) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Conflict, ReleaseError
+from ..errors import ApiError, Conflict, ReleaseError
 from ..kube.faults import Asked, fault_of
 from ..kube.kinds import LEASE
 from ..kube.transport import Request
@@ -98,6 +98,14 @@ def server_time(date: str, lease: str) -> datetime:
 def write(client: KubeClient, lease: str, before: Record | None, after: Record) -> Record:
     """Create or patch the Lease; ``Conflict`` when it is not ``before`` any more."""
     namespace, _slash, name = lease.partition("/")
-    if before is None:
+    if before is not None:
+        return Record.of(client.json_patch(LEASE, name, after.ops(before), namespace))
+    try:
         return Record.of(client.create(LEASE, after.body(name), namespace))
-    return Record.of(client.json_patch(LEASE, name, after.ops(before), namespace))
+    except ApiError as error:
+        if not (error.uncertain or error.status >= 500):
+            raise
+        have, _now = observe(client, lease)
+        if have is None or have.claim != after.claim:
+            raise Conflict(f"it is not known who created the Lease: {error.what}", where=f"Lease {lease}") from error
+        return have

@@ -8,16 +8,18 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ReleaseError
 from .aggregate import aggregate
 from .criterion import Criterion
 from .expect import ExpectError, NothingMeasured
 from .sources.base import Ask, World
-from .verdict import FAIL, Verdict, error, insufficient, judged
+from .verdict import FAIL, PASS, Verdict, error, insufficient, judged
 
+MOST_RECORDED = 60
 _PACE = 1.0
 _GRACE = 0.5
 
@@ -36,9 +38,26 @@ class Gate:
     def blockers(self) -> list[Verdict]:
         return [verdict for verdict in self.verdicts if verdict.blocks]
 
+    def record(self) -> dict[str, Any]:
+        """What a ledger keeps of it: of very many criteria those that did not pass first."""
+        kept = self.verdicts
+        if len(kept) > MOST_RECORDED:
+            kept = tuple(sorted(kept, key=lambda verdict: verdict.verdict == PASS)[:MOST_RECORDED])
+        verdict = PASS if self.passed else FAIL
+        return {"verdict": verdict, "criteria": [one.record() for one in kept]}
 
-def evaluate(criteria: Sequence[Criterion], world: World, deadline: float = 60.0, hold: float = 0.0) -> Gate:
-    """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts."""
+
+def evaluate(
+    criteria: Sequence[Criterion],
+    world: World,
+    deadline: float = 60.0,
+    hold: float = 0.0,
+    check: Callable[[], None] = lambda: None,
+) -> Gate:
+    """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts.
+
+    `check` may end it between two rounds by an error.
+    """
     until = time.monotonic() + hold
     while True:
         began = time.monotonic()
@@ -46,6 +65,7 @@ def evaluate(criteria: Sequence[Criterion], world: World, deadline: float = 60.0
         if any(verdict.verdict == FAIL for verdict in gate.blockers) or time.monotonic() >= until:
             return gate
         time.sleep(max(0.0, min(began + _PACE, until) - time.monotonic()))
+        check()
 
 
 def measure(criterion: Criterion, world: World, deadline: float) -> Verdict:

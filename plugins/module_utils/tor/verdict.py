@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from .criterion import Criterion
 from .expect import Judgement
 
 PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
+LONGEST = 100
+EXACT = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class Verdict:
             "seconds": self.seconds,
         }
 
+    def record(self) -> dict[str, Any]:
+        """What a ledger keeps of it."""
+        return {
+            "name": _short(self.criterion.name),
+            "verdict": self.verdict,
+            "observed": _short(self.observed),
+            "threshold": _short(self.criterion.expect.text),
+        }
+
 
 def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str, evidence: Any) -> Verdict:
     unit = f" {judgement.unit}" if judgement.unit and not judgement.unit.startswith("/") else judgement.unit
@@ -83,3 +95,12 @@ def error(criterion: Criterion, why: str, source: str = "") -> Verdict:
 
 def _remedy(criterion: Criterion, holds: bool) -> str:
     return "" if holds or not criterion.remedy else f" ({criterion.remedy})"
+
+
+def _short(value: Any) -> Any:
+    """What fits into an entry of a ledger, and is the same when it is read again."""
+    exact = isinstance(value, int) and abs(value) <= EXACT
+    if value is None or exact or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + " …"

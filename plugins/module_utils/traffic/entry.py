@@ -15,6 +15,7 @@ Obj = dict[str, Any]
 Weights = Mapping[str, int]
 
 SHIFT = PREFIX + "shift"
+FENCE = PREFIX + "fence"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 ENTRY_OPTIONS: dict[str, dict[str, Any]] = {
@@ -115,6 +116,12 @@ class Shift:
 
 def annotations_of(obj: Obj) -> dict[str, str]:
     return (obj.get("metadata") or {}).get("annotations") or {}
+
+
+def fence_on(obj: Obj) -> int:
+    """The fencing token of the newest release that changed the object; 0 if none did."""
+    said = annotations_of(obj).get(FENCE, "")
+    return int(said) if said.isdecimal() else 0
 
 
 def shift_on(obj: Obj) -> Shift:

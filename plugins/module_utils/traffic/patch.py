@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..colours import other
 from ..errors import Conflict, Refused, ReleaseError
 from ..kube.patches import managers_of, pointer
-from .entry import SHIFT, Obj, Shift, Weights, annotations_of
+from .entry import FENCE, SHIFT, Obj, Shift, Weights, annotations_of, fence_on
 from .observe import read_objects
 from .router import Mutation, Op, unchanged
 from .state import EntryState
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
 ATTEMPTS = 3
-SHIFT_PATH = pointer("metadata", "annotations", SHIFT)
 
 
 class Contested(ReleaseError):
@@ -29,12 +28,17 @@ class Contested(ReleaseError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one step does: `target` gets `wanted[target]` percent, and the patch that makes it so."""
+    """What one step does: `target` gets `wanted[target]` percent, and the patch that makes it so.
+
+    `fence` is the token of the release this is a step of; `stays` says that there was nothing to take back.
+    """
 
     target: str
     wanted: Weights
     shift: Shift
     mutation: Mutation
+    fence: int = 0
+    stays: bool = False
 
     @property
     def ops(self) -> list[Op]:
@@ -49,18 +53,18 @@ class Plan:
         return self.wanted[self.target] == 100
 
 
-def decide(state: EntryState, colour: str, weight: int, from_version: str = "") -> Plan:
+def decide(state: EntryState, colour: str, weight: int, from_version: str = "", fence: int = 0) -> Plan:
     """Weight 0 on one colour is weight 100 on the other."""
     if colour == "previous":
-        return go_back(state, from_version)
+        return go_back(state, from_version, fence)
     if weight == 0:
         colour, weight = other(colour), 100
     wanted = {colour: weight, other(colour): 100 - weight}
     shift = next_shift(state, colour)
-    return Plan(colour, wanted, shift, guarded(state, wanted, shift))
+    return Plan(colour, wanted, shift, guarded(state, wanted, shift, fence), fence)
 
 
-def go_back(state: EntryState, from_version: str) -> Plan:
+def go_back(state: EntryState, from_version: str, fence: int = 0) -> Plan:
     """All weight to the colour before the newest shift.
 
     The record of the shift stays, so that going back twice is going back once.
@@ -69,7 +73,7 @@ def go_back(state: EntryState, from_version: str) -> Plan:
         return stay(state)
     target = previous_colour(state)
     wanted = {target: 100, other(target): 0}
-    return Plan(target, wanted, state.shift, guarded(state, wanted, state.shift))
+    return Plan(target, wanted, state.shift, guarded(state, wanted, state.shift, fence), fence)
 
 
 def stay(state: EntryState) -> Plan:
@@ -80,15 +84,18 @@ def stay(state: EntryState) -> Plan:
             where=f"entry {state.entry}",
             remedy="name the colour: blue or green",
         )
-    return Plan(state.live, state.weights, state.shift, Mutation())
+    return Plan(state.live, state.weights, state.shift, Mutation(), stays=True)
 
 
-def guarded(state: EntryState, wanted: Weights, shift: Shift) -> Mutation:
-    """The patch to the wanted weights together with the record of the shift, every `test` first."""
+def guarded(state: EntryState, wanted: Weights, shift: Shift, fence: int) -> Mutation:
+    """The patch to the wanted weights together with the record of the shift and the fence, every `test` first."""
+    if fence:
+        refuse_overtaken(state, fence)
     mutation = state.router.mutation(state.entry, state.objs, state.sides, wanted)
     if not mutation.ops:
         return mutation
-    ops = [*mutation.ops, *shift_ops(state.objs[mutation.position], shift)]
+    marks = {SHIFT: shift.dump(), **({FENCE: str(fence)} if fence else {})}
+    ops = [*mutation.ops, *mark_ops(state.objs[mutation.position], marks)]
     return Mutation(sorted(ops, key=lambda op: bool(op["op"] != "test")), mutation.position)
 
 
@@ -121,17 +128,30 @@ def next_shift(state: EntryState, target: str) -> Shift:
     return Shift(other(target), target, versions)
 
 
-def shift_ops(obj: Obj, shift: Shift) -> Iterator[Op]:
-    """Record the shift, guarded by what is recorded now."""
+def refuse_overtaken(state: EntryState, fence: int) -> None:
+    """A release that lost its lock without noticing must not undo what its successor did."""
+    newest = max(fence_on(obj) for obj in state.objs)
+    if newest > fence:
+        raise Refused(
+            f"The entry was changed under fencing token {newest}, so token {fence} of this run is stale",
+            where=f"entry {state.entry}",
+            remedy="stop this run; the release belongs to someone else now",
+        )
+
+
+def mark_ops(obj: Obj, marks: Mapping[str, str]) -> Iterator[Op]:
+    """Write annotations, guarded by what they say now."""
     said = annotations_of(obj)
-    record = shift.dump()
-    yield {"op": "test", "path": SHIFT_PATH, "value": said[SHIFT]} if SHIFT in said else unchanged(obj)
-    if said.get(SHIFT, "") == record:
-        return
-    if said:
-        yield {"op": "add", "path": SHIFT_PATH, "value": record}
+    if marks.keys() - said.keys():
+        yield unchanged(obj)
+    for key in marks:
+        if key in said:
+            yield {"op": "test", "path": pointer("metadata", "annotations", key), "value": said[key]}
+    new = {key: value for key, value in marks.items() if said.get(key, "") != value}
+    if new and not said:
+        yield {"op": "add", "path": "/metadata/annotations", "value": new}
     else:
-        yield {"op": "add", "path": "/metadata/annotations", "value": {SHIFT: record}}
+        yield from ({"op": "add", "path": pointer("metadata", "annotations", key), "value": new[key]} for key in new)
 
 
 def apply(client: KubeClient, state: EntryState, plan: Plan) -> EntryState:
@@ -145,7 +165,7 @@ def apply(client: KubeClient, state: EntryState, plan: Plan) -> EntryState:
         except Conflict:
             state = reread(client, state, plan)
             refuse_foreign_weights(begun, state, plan)
-        plan = replace(plan, mutation=guarded(state, plan.wanted, plan.shift))
+        plan = replace(plan, mutation=guarded(state, plan.wanted, plan.shift, plan.fence))
     if plan.changes:
         raise Contested(
             f"{managers(state)} edited the entry during each of {ATTEMPTS} attempts to patch it",

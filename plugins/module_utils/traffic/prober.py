@@ -20,11 +20,12 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Terms:
-    """How much proof is enough."""
+    """How much proof is enough; `grace` is how long the API server may be away without that counting as time taken."""
 
     connections: int
     seconds: float
     timeout: float
+    grace: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,13 @@ def prove(
     sides = state.sides
     expectation = Expectation(sides[plan.target].version, sides[other(plan.target)].version, plan.whole)
     missing = ["the cluster has not been seen"]
+    began = seen = time.monotonic()
+    away = 0.0
     with Prober(probes, expectation, terms, patched.monotonic) as prober:
-        for snapshot in client.watch(watches(state, plan), time.monotonic() + terms.timeout, tick=TICK):
+        for snapshot in client.watch(watches(state, plan), began + terms.timeout + terms.grace, tick=TICK):
+            away, seen = away + (0.0 if snapshot.live else time.monotonic() - seen), time.monotonic()
+            if seen - began - away > terms.timeout:
+                break
             endpoints, missing = unproven(state, plan, snapshot)
             missing += prober.missing()
             missing = missing or list(unwitnessed(witness, patched, sides[plan.target].version))

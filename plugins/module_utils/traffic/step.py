@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..colours import COLOURS, other
+from ..kube.transport import RUN_PATIENCE
+from ..release import machine
+from ..release.journal import Book
 from . import guards
 from .drain import Drained, drain
-from .entry import SHIFT, Entry, annotations_of, colour_services
+from .entry import FENCE, SHIFT, Entry, annotations_of, colour_services
 from .observe import observe_entry
 from .patch import Plan, apply, decide
 from .probe import Identity, Probe
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 class Step:
     """What a step is asked to do."""
 
+    name: str
     entry: Entry
     services: Mapping[str, str]
     colour: str
@@ -45,17 +49,25 @@ class Step:
         guards.check_request(entry.kind, params["colour"], params["weight"], from_version)
         urls, identity = params["urls"] or [], Identity.of(params["identity"] or {})
         guards.check_identity(urls, identity)
+        name = params["name"] or entry.name
         return cls(
+            name=name,
             entry=entry,
-            services=colour_services(params["name"] or entry.name, params["services"]),
+            services=colour_services(name, params["services"]),
             colour=params["colour"],
             weight=params["weight"],
             from_version=from_version,
             probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in urls],
-            terms=guards.check_terms(Terms(**params["proof"])),
+            terms=guards.check_terms(Terms(**params["proof"], grace=RUN_PATIENCE if params.get("run") else 0.0)),
             budget=params["drain"]["budget"],
             witness=guards.check_witness(params["witness"] or ""),
         )
+
+    @property
+    def title(self) -> str:
+        """What the ledger calls it."""
+        back = self.colour == "previous"
+        return machine.switch_back(self.name) if back else machine.switch(self.name, self.weight)
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,16 @@ class Outcome:
             "drain": self.drained.report() if self.drained else {},
         }
 
+    def record(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        proof = self.report()["cutover"]
+        known = ("proven", "seconds", "last_old_ms", "connections", "failed")
+        return {
+            "weights": self.after.weights,
+            "version": self.after.sides[self.plan.target].version,
+            "cutover": {key: proof[key] for key in known if key in proof},
+        }
+
     def diff(self) -> dict[str, Any]:
         header = str(self.before.entry)
         return {
@@ -92,11 +114,23 @@ class Outcome:
         }
 
 
-def take(client: KubeClient, step: Step, began: float) -> Outcome:
-    """Observe, decide, guard, patch; then prove and drain, unless the patch was a dry run."""
+def take(client: KubeClient, step: Step, began: float, book: Book | None = None) -> Outcome:
+    """Observe, decide, guard; then patch, prove and drain as one step of the release's book."""
+    book = book or Book()
     before = observe_entry(client, step.entry, step.services)
-    plan = decide(before, step.colour, step.weight, step.from_version)
+    plan = decide(before, step.colour, step.weight, step.from_version, book.fence)
     guards.check(before, plan, with_urls=bool(step.probes))
+    if plan.stays:
+        book = Book()
+    seen = {"weights": before.weights, "live": before.sides[before.live].version if before.live else ""}
+    with book.step(step.title, seen, plan.ops) as done:
+        outcome = carry_out(client, step, before, plan, began)
+        done(outcome.record())
+    return outcome
+
+
+def carry_out(client: KubeClient, step: Step, before: EntryState, plan: Plan, began: float) -> Outcome:
+    """Patch; then prove and drain, unless the patch was a dry run."""
     after = apply(client, before, plan)
     if client.dry_run:
         return Outcome(before, after, plan)
@@ -115,6 +149,6 @@ def shown(state: EntryState) -> dict[str, Any]:
     picture: dict[str, Any] = {"weights": {colour: state.weights[colour] for colour in COLOURS}}
     if selector := state.obj["spec"].get("selector"):
         picture["selector"] = selector
-    if said := annotations_of(state.obj).get(SHIFT):
-        picture["annotations"] = {SHIFT: said}
+    if said := {key: text for key, text in annotations_of(state.obj).items() if key in (SHIFT, FENCE)}:
+        picture["annotations"] = said
     return picture

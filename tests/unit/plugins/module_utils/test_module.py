@@ -96,3 +96,11 @@ def test_the_client_of_a_module():
     assert not kube_client(module).dry_run
     module.check_mode = True
     assert kube_client(module).dry_run
+
+
+@pytest.mark.parametrize(
+    ("run", "patience"), [({}, {}), ({"run": None}, {}), ({"run": {"release": "x"}}, {"first": 60})]
+)
+def test_a_release_waits_longer_for_its_api_server(run, patience):
+    client = kube_client(FakeModule(host="http://127.0.0.1:1", api_key="x", **run))
+    assert client.transport.patience.first == patience.get("first", 5)

@@ -13,9 +13,11 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.doc_fragments.entry import ModuleDocFragment as EntryFragment
 from ansible_collections.runbook.release.plugins.doc_fragments.kube import ModuleDocFragment as KubeFragment
+from ansible_collections.runbook.release.plugins.doc_fragments.run import ModuleDocFragment as RunFragment
 from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady
-from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Outcome, Request
+from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Outcome, Request, seen, title
 from ansible_collections.runbook.release.plugins.module_utils.helm.plan import Plan, Prove, Scale
+from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import canonical
 from ansible_collections.runbook.release.plugins.modules import evidence, helm_bluegreen, helm_bluegreen_info
 
 from ..module_utils.helm.scene import empty, have, running
@@ -49,7 +51,7 @@ def outcome(*, changed: bool = True) -> Outcome:
 
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     requests: list[Request] = []
-    monkeypatch.setattr(helm_bluegreen, "operate", lambda client, request: requests.append(request) or outcome())
+    monkeypatch.setattr(helm_bluegreen, "operate", lambda client, request, book: requests.append(request) or outcome())
     return requests
 
 
@@ -119,8 +121,32 @@ def test_bad_options_are_refused(run: Run, options: dict[str, Any], message: str
     assert message in result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [("staged", "stage shop"), ("warm", "warm shop"), ("retired", "retire shop"), ("absent", "remove shop")],
+)
+def test_the_ledger_knows_each_state_as_a_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch, state: str, step: str
+) -> None:
+    (requests,) = [asked(monkeypatch)]
+    run(helm_bluegreen, state=state, version="2", source=SOURCE)
+    assert title(requests[0]) == step
+
+
+def test_outside_of_a_release_a_pending_operation_may_have_an_owner(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (requests,) = [asked(monkeypatch)]
+    run(helm_bluegreen, version="2", source=SOURCE)
+    assert not requests[0].want.alone
+
+
+def test_what_the_ledger_keeps_of_the_colours_is_small() -> None:
+    kept = seen(have(running("blue", "1", weight=100), empty("green")))
+    assert (kept["blue"]["version"], kept["blue"]["weight"], kept["green"]["version"]) == ("1", 100, "")
+    assert len(canonical(kept)) < 1000
+
+
 def test_a_failure_carries_its_evidence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(client: Any, request: Request) -> Outcome:
+    def fail(client: Any, request: Request, book: Any) -> Outcome:
         raise NotReady(
             "green is not ready", where="here", remedy="look", evidence={"pods": []}, problems=[{"reason": "x"}]
         )
@@ -160,8 +186,9 @@ def test_evidence_of_the_colour_that_was_asked_for(
 
 @pytest.mark.parametrize("module", [helm_bluegreen, evidence])
 def test_documentation_and_options_agree(module: ModuleType) -> None:
-    fragments = [yaml.safe_load(fragment.DOCUMENTATION) for fragment in (EntryFragment, KubeFragment)]
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    for fragment in fragments:
-        documented |= fragment["options"]
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    documented = documentation["options"]
+    for name, fragment in (("entry", EntryFragment), ("kube", KubeFragment), ("run", RunFragment)):
+        if f"runbook.release.{name}" in documentation["extends_documentation_fragment"]:
+            documented |= yaml.safe_load(fragment.DOCUMENTATION)["options"]
     assert documented.keys() == module.argument_spec().options.keys()

@@ -3,12 +3,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.errors import Unreachable
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
+from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import signer_of
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.modules import tor_validate
+
+from ..module_utils.release.api import RELEASE, Api, begun, entries, renewed, stolen
 
 Run = Callable[..., dict[str, Any]]
 
@@ -72,3 +81,87 @@ def test_mistakes_are_all_said_before_anything_is_measured(run):
     assert len(result["mistakes"]) == 2
     assert "criteria[0].expect" in result["msg"]
     assert "criteria[1].source.kind" in result["msg"]
+
+
+FACTS = {
+    "name": "open orders",
+    "source": {"kind": "kubernetes", "object_kind": "ConfigMap", "api_version": "v1", "name": "facts"},
+    "select": "data.orders",
+    "expect": '== "0"',
+}
+
+
+@pytest.fixture
+def api() -> Api:
+    one = Api()
+    one.put(CONFIGMAP.path("shop", "facts"), {"metadata": {"name": "facts"}, "data": {"orders": "3"}})
+    return one
+
+
+@pytest.mark.parametrize(("expect", "verdict"), [('== "3"', "pass"), ('== "0"', "fail")])
+def test_a_gate_of_a_release_is_recorded_however_it_ends(run, api, expect, verdict):
+    options = {"run": begun(api).report(), "gate": "staged", "component": "web"}
+    result = run(api.client(), {**FACTS, "expect": expect}, **options)
+    assert result.get("failed", False) is (verdict == "fail")
+    criteria = [{"name": "open orders", "verdict": verdict, "observed": "3", "threshold": expect}]
+    assert entries(api) == [("gate staged web", None, {"verdict": verdict, "criteria": criteria})]
+
+
+def test_a_gate_without_a_name_is_held_under_the_lock_and_not_recorded(run, api):
+    given = begun(api)
+    api.sleep(20)
+    run(api.client(), {**FACTS, "expect": '== "3"'}, run=given.report())
+    assert renewed(api).startswith("2026-11-21T16:00:20")
+    assert entries(api) == []
+
+
+def test_a_gate_of_a_run_that_lost_its_lock_is_not_held(run, api):
+    given = begun(api)
+    stolen(api)
+    result = run(api.client(), FACTS, run=given.report(), gate="staged", component="web")
+    assert "bob@laptop has held it" in result["msg"]
+    assert "verdicts" not in result
+
+
+def test_a_gate_in_check_mode_is_not_recorded(run, api):
+    options = {"run": begun(api).report(), "gate": "staged", "component": "web", "_ansible_check_mode": True}
+    run(api.client(dry_run=True), FACTS, **options)
+    assert entries(api) == []
+
+
+def held(run: Run, api: Api, mirror: Path, key: str, expect: str = '== "3"') -> dict[str, Any]:
+    given = replace(begun(api, str(mirror)), signing_key=key)
+    return run(api.client(), {**FACTS, "expect": expect}, run=given.report(), gate="staged", component="web")
+
+
+@pytest.mark.parametrize("expect", ['== "3"', '== "0"'])
+def test_the_head_is_signed_at_a_gate_however_it_ends(run, api, tmp_path, key, allowed_signers, expect):
+    result = held(run, api, tmp_path / "mirror", str(key), expect)
+    assert result["passed"] is (expect == '== "3"')
+    (signed,) = Mirror(str(tmp_path / "mirror")).heads()
+    assert signed.report() == result["head"]
+    assert signed.head == Entry.parse(Store(api.client(), "shop", RELEASE).texts()[-1]).head
+    assert signer_of(RELEASE, signed, str(allowed_signers)) == "ops@example.com"
+    assert key.read_text().splitlines()[1] not in json.dumps(result)
+
+
+def test_without_a_key_a_gate_signs_nothing(run, api, tmp_path):
+    assert "head" not in held(run, api, tmp_path / "mirror", "")
+    assert [file.name for file in (tmp_path / "mirror").iterdir()] == ["ledger.jsonl"]
+
+
+def test_a_key_that_is_not_there_is_a_warning_at_a_gate(run, api, tmp_path):
+    result = held(run, api, tmp_path / "mirror", str(tmp_path / "absent"))
+    assert result["passed"]
+    assert "the head of the ledger could not be signed" in json.dumps(result["warnings"])
+    assert "signature" not in result["head"]
+    assert Mirror(str(tmp_path / "mirror")).heads() == []
+
+
+def test_a_signed_head_that_cannot_be_kept_is_a_warning_at_a_gate(run, api, tmp_path, key):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "heads.jsonl").mkdir()
+    result = held(run, api, tmp_path / "mirror", str(key))
+    assert result["passed"]
+    assert "signature" in result["head"]
+    assert "heads.jsonl" in json.dumps(result["warnings"])

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.runbook.release.plugins.doc_fragments.entry import ModuleDocFragment
+from ansible_collections.runbook.release.plugins.doc_fragments import entry as entry_fragment
+from ansible_collections.runbook.release.plugins.doc_fragments import run as run_fragment
 from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, Unreachable
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, Kind
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
 from ansible_collections.runbook.release.plugins.modules import traffic_info, traffic_switch
 
@@ -129,9 +131,10 @@ def test_info(run: Run) -> None:
     assert result["colours"]["green"]["version"] == "2.0"
 
 
-def test_the_documentation_of_the_entry_options_is_their_twin() -> None:
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    assert _shape(documented, "suboptions") == _shape(ENTRY_OPTIONS, "options")
+@pytest.mark.parametrize(("fragment", "options"), [(entry_fragment, ENTRY_OPTIONS), (run_fragment, RUN_OPTIONS)])
+def test_the_documentation_of_shared_options_is_their_twin(fragment: ModuleType, options: dict[str, Any]) -> None:
+    documented = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
+    assert _shape(documented, "suboptions") == _shape(options, "options")
 
 
 def _shape(options: dict[str, Any], nested: str) -> dict[str, Any]:

@@ -155,6 +155,12 @@ def test_an_operation_somebody_may_work_on_is_refused() -> None:
         decide(have(running("blue", "1", weight=100), running("green", "0", revision=stuck)), staged(), both())
 
 
+def test_who_holds_the_lock_of_a_release_waits_for_nobody() -> None:
+    stuck = Revision("shop-green", 4, "pending-upgrade", NOW - 20, "s")
+    scene = have(running("blue", "1", weight=100), running("green", "0", revision=stuck))
+    assert kinds(decide(scene, staged(alone=True), both()).steps)[:3] == [Recover, Disavow, Install]
+
+
 def test_a_pending_operation_of_the_live_side_is_left_alone() -> None:
     stuck = Revision("shop-blue", 4, "pending-upgrade", NOW - 20, "s")
     live = running("blue", "1", weight=100, revision=stuck)

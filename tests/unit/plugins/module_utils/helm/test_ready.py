@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady
+from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady, Refused
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target
 from ansible_collections.runbook.release.plugins.module_utils.helm.ready import Judge, Proof
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import (
@@ -209,6 +210,17 @@ def test_a_certain_failure_ends_it_with_the_last_words() -> None:
     assert caught.value.details["evidence"]["pods"][0]["name"] == "b"
     assert caught.value.details["problems"][0]["reason"] == "CrashLoopBackOff"
     assert "the live colour was not touched" in str(caught.value)
+    assert "CrashLoopBackOff" in caught.value.record
+    assert "no such table" not in caught.value.record, "what an application logs may be secret"
+
+
+def test_a_run_that_lost_its_lock_does_not_wait_any_longer() -> None:
+    def lost() -> None:
+        raise Refused("the lock is lost")
+
+    waiting = replace(proof(snapshot(0, pods=[]), snapshot(5, pods=[])), check=lost)
+    with pytest.raises(Refused, match="the lock is lost"):
+        waiting("green", 10)
 
 
 def test_time_running_out_says_what_was_missing() -> None:

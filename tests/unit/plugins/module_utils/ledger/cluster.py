@@ -31,6 +31,7 @@ class Cluster:
     def __init__(self) -> None:
         self.objects: dict[str, Obj] = {}
         self.dry_run = False
+        self.looks = 0
         self.interrupt: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._version = 0
@@ -47,17 +48,18 @@ class Cluster:
 
     def get(self, kind: Kind, name: str, namespace: str) -> Obj | None:
         with self._lock:
+            self.looks += 1
             return copy.deepcopy(self.objects.get(name))
 
-    def create(self, kind: Kind, body: Obj, namespace: str) -> None:
+    def create(self, kind: Kind, body: Obj, namespace: str) -> Obj:
         self.interrupt()
         name = body["metadata"]["name"]
         with self._lock:
             if name in self.objects:
                 raise Conflict(f"{name} exists")
-            self._keep(name, copy.deepcopy(body))
+            return self._kept(name, copy.deepcopy(body))
 
-    def json_patch(self, kind: Kind, name: str, ops: Sequence[Mapping[str, Any]], namespace: str) -> None:
+    def json_patch(self, kind: Kind, name: str, ops: Sequence[Mapping[str, Any]], namespace: str) -> Obj:
         self.interrupt()
         with self._lock:
             found = copy.deepcopy(self.objects[name])
@@ -69,10 +71,11 @@ class Cluster:
                 if op["op"] == "add":
                     *above, last = op["path"].split("/")[1:]
                     (found[above[0]] if above else found)[last] = op["value"]
-            self._keep(name, found)
+            return self._kept(name, found)
 
-    def _keep(self, name: str, obj: Obj) -> None:
+    def _kept(self, name: str, obj: Obj) -> Obj:
         self._version += 1
         obj["metadata"]["resourceVersion"] = str(self._version)
         if not self.dry_run:
             self.objects[name] = obj
+        return copy.deepcopy(obj)

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ApiError, Conflict, Forbidden, Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.backoff import Pacing
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import Kind
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import (
     CHUNK_LIMIT,
     ENTRY_LIMIT,
@@ -201,3 +202,27 @@ def test_a_dry_run_records_nothing(cluster: Cluster) -> None:
     cluster.dry_run = True
     assert cluster.store().append(draft()).number == 1
     assert cluster.objects == {}
+
+
+def test_one_after_the_other_needs_no_look_at_the_ledger(cluster: Cluster) -> None:
+    store = cluster.store()
+    store.append(draft("one"))
+    looked = cluster.looks
+    store.append(draft("two"))
+    assert cluster.looks == looked
+    assert [Entry.parse(text).what for text in store.texts()] == ["one", "two"]
+
+
+def test_what_others_add_in_between_is_noticed(cluster: Cluster) -> None:
+    store, other = cluster.store(), cluster.store()
+    store.append(draft("one", fence=1))
+    other.append(draft("two", fence=2))
+    with pytest.raises(Refused, match="fencing token 1 is stale"):
+        store.append(draft("three", fence=1))
+    store.append(draft("three", fence=2))
+    assert [Entry.parse(text).number for text in store.texts()] == [1, 2, 3]
+
+
+def test_a_dry_run_is_no_state_to_go_on_from(cluster: Cluster) -> None:
+    cluster.dry_run, store = True, cluster.store()
+    assert [store.append(draft(what)).number for what in ("one", "two")] == [1, 1]

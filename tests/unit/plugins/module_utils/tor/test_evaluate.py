@@ -8,6 +8,9 @@ from typing import ClassVar
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import canonical
+from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import parse as parse_text
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import ENTRY_LIMIT
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured, parse
@@ -135,3 +138,32 @@ def test_an_advisory_failure_does_not_end_a_hold():
 
 def test_no_criterion_means_nothing_is_in_the_way():
     assert evaluate([], World()).passed
+
+
+def test_what_a_ledger_keeps_of_a_gate_is_small_and_exact():
+    answers = [320, 1.5, float("inf"), 2**60, "x" * 5000, {"token": "y" * 5000}, True, None]
+    gate = evaluate([criterion(answer, "!= 7", "anything") for answer in answers], World())
+    kept = gate.record()
+    assert parse_text(canonical(kept).decode()) == kept
+    assert len(canonical(kept)) < 3000
+    assert [one["observed"] for one in kept["criteria"]][:2] == [320, 1.5]
+    assert kept["criteria"][0] == {"name": "it", "verdict": "pass", "observed": 320, "threshold": "!= 7"}
+
+
+@pytest.mark.parametrize(("severity", "verdict"), [("blocking", "fail"), ("advisory", "pass")])
+def test_of_very_many_criteria_those_that_did_not_pass_are_kept(severity, verdict):
+    passing, failing = criterion(1, "< 5", "x"), criterion(9, "< 5", "x", severity=severity)
+    kept = evaluate([*[passing] * 300, failing], World()).record()
+    assert kept["verdict"] == verdict
+    assert kept["criteria"][0]["verdict"] == "fail"
+    assert len(canonical(kept)) < ENTRY_LIMIT - 2000
+
+
+def test_a_hold_ends_when_it_may_not_go_on():
+    def check():
+        raise ReleaseError("the lock is lost")
+
+    began = time.monotonic()
+    with pytest.raises(ReleaseError, match="the lock is lost"):
+        evaluate([criterion(320)], World(), hold=60, check=check)
+    assert time.monotonic() - began < 10

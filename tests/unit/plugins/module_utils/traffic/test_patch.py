@@ -18,6 +18,7 @@ from .world import NAMESPACE, SERVICES, World, ref, route, rule, weigh
 
 ENTRY = Entry("httproute", "shop", NAMESPACE)
 RECORD = "runbook.release/shift"
+FENCE = "runbook.release/fence"
 SHIFT = '{"from":"blue","to":"green","versions":{"blue":"1.0","green":"2.0"}}'
 
 
@@ -30,9 +31,13 @@ def observe(world: World) -> EntryState:
     return observe_entry(world, ENTRY, SERVICES)
 
 
-def take(world: World, colour: str, weight: int = 100, from_version: str = "") -> EntryState:
+def take(world: World, colour: str, weight: int = 100, from_version: str = "", fence: int = 0) -> EntryState:
     state = observe(world)
-    return apply(world, state, decide(state, colour, weight, from_version))
+    return apply(world, state, decide(state, colour, weight, from_version, fence))
+
+
+def said_on(world: World) -> dict[str, str]:
+    return dict(world.objects[HTTPROUTE]["shop"]["metadata"]["annotations"])
 
 
 def test_weights_and_record_are_one_patch_with_its_tests_first() -> None:
@@ -200,6 +205,44 @@ def test_an_editor_who_never_stops_ends_the_attempts() -> None:
     world.edits = [add_rule] * 3
     with pytest.raises(Contested, match="during each of 3 attempts"):
         take(world, "green", 25)
+
+
+@pytest.mark.parametrize("annotations", [None, {"owner": "me"}, {"owner": "me", FENCE: "6"}, {FENCE: "not a token"}])
+def test_the_patch_of_a_release_carries_its_token(annotations: Any) -> None:
+    world = world_of(rule(100, 0), annotations=annotations)
+    take(world, "green", 5, fence=7)
+    assert said_on(world) == {**(annotations or {}), RECORD: SHIFT, FENCE: "7"}
+    assert len(world.patches) == 1
+
+
+def test_a_step_outside_of_a_release_leaves_the_token_as_it_is() -> None:
+    world = world_of(rule(100, 0), annotations={FENCE: "7"})
+    take(world, "green", 5)
+    assert said_on(world) == {RECORD: SHIFT, FENCE: "7"}
+
+
+@pytest.mark.parametrize(("colour", "blue"), [("green", 95), ("previous", 95), ("previous", 100)])
+def test_an_entry_that_a_newer_release_changed_is_left_to_it(colour: str, blue: int) -> None:
+    world = world_of(rule(blue, 100 - blue), shift=SHIFT, annotations={FENCE: "8"})
+    with pytest.raises(Refused, match=r"under fencing token 8, so token 7 .* is stale.*stop this run"):
+        take(world, colour, fence=7)
+    assert not world.patches
+
+
+@pytest.mark.parametrize("before", [None, "6"])
+def test_a_newer_release_that_changes_the_entry_meanwhile_wins(before: str | None) -> None:
+    """Even one that puts the same weights back, so that nothing but its token tells."""
+
+    def overtake(world: World) -> None:
+        entry = world.objects[HTTPROUTE]["shop"]
+        entry["metadata"]["annotations"][FENCE] = "8"
+        entry["metadata"]["resourceVersion"] += "1"
+
+    world = world_of(rule(95, 5), shift=SHIFT, annotations={FENCE: before} if before else None)
+    world.edits = [overtake]
+    with pytest.raises(Refused, match="under fencing token 8"):
+        take(world, "green", 25, fence=7)
+    assert observe(world).weights == {"blue": 95, "green": 5}
 
 
 def test_a_dry_run_shows_the_weights_and_keeps_them() -> None:

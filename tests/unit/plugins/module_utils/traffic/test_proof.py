@@ -70,6 +70,36 @@ def connection_lost(world: World) -> None:
     world.lost = True
 
 
+def lost_until(moment: float) -> Callable[[World], None]:
+    def frame(world: World) -> None:
+        world.lost = time.monotonic() < moment
+        if world.lost:
+            world.frames.append(frame)
+
+    return frame
+
+
+@pytest.mark.parametrize(("grace", "proven"), [(0.0, False), (30.0, True), (0.2, False)])
+def test_a_release_does_not_count_the_time_the_api_server_is_away(grace: float, proven: bool) -> None:
+    world, began = world_at_green(), time.monotonic()
+    world.frames = [lost_until(began + 0.9)]
+    terms = Terms(3, 0.02, 0.3, grace)
+    if proven:
+        assert run(world, terms=terms).endpoints == 1
+        assert time.monotonic() - began >= 0.9
+    else:
+        with pytest.raises(NotReady, match="the connection to the API server is lost"):
+            run(world, terms=terms)
+
+
+def test_grace_is_not_for_what_is_not_proven() -> None:
+    world, began = world_at_green(), time.monotonic()
+    not_accepted(world)
+    with pytest.raises(NotReady, match="has not looked at this generation"):
+        run(world, terms=Terms(3, 0.02, 0.3, 30.0))
+    assert time.monotonic() - began < 5
+
+
 def test_what_the_cluster_says_is_proof_without_urls() -> None:
     cutover = run(world_at_green())
     assert cutover.report(1.5) == {

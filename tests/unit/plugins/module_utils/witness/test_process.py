@@ -34,7 +34,7 @@ def test_it_lives_in_a_session_of_its_own_until_it_is_stopped(sleeper):
     process = sleeper()
     assert process.alive()
     assert os.getsid(process.pid) == process.pid
-    assert process.stop(5)
+    assert process.stop(60)
     assert not process.alive()
 
 

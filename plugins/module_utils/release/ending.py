@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""End a release: its ledger, then the index, then the lock; and lift the hold of a version."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import Refused
+from ..ledger.chain import Entry, root
+from ..ledger.store import Store
+from ..lock.decide import Want
+from ..lock.keep import keep
+from . import machine
+from .index import Attempt, Index, ending
+from .pin import pin
+from .register import Register, index_of
+from .run import Run
+from .story import Story
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class End:
+    """How a release ended, as its ledger keeps it."""
+
+    verdict: str
+    reason: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+    lost: int = 0
+    wrong_version: int = 0
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> End:
+        """The options of release_run."""
+        counts = {name: params[name] for name in ("seconds", "requests", "lost", "wrong_version")}
+        return cls(params["verdict"], params["reason"] or "", **counts)
+
+    def report(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def end(client: KubeClient, run: Run, how: End) -> Report:
+    """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays.
+
+    Last of all the head of the sealed ledger is signed: nobody waits for that, and nothing depends on it.
+    """
+    index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
+    attempt = Index.of(index.entries()).attempt(run.release)
+    if attempt is None:
+        raise Refused(
+            f"Release {run.release} is not in the index, so it cannot end",
+            where=index.store.where,
+            remedy="give the run that release_run returned when the release began",
+        )
+    if client.dry_run:
+        return _report(run, attempt.verdict or how.verdict, not attempt.verdict)
+    own = Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
+    if attempt.verdict:
+        report = _report(run, attempt.verdict, _let_go(client, run))
+        return {**report, **_pinned(run, own, Story.of(own.entries()))}
+    _lock(client, run, "renewed")
+    story = _closed(own, how)
+    index.add(machine.INDEX_ENDED, _ended(attempt, story))
+    own.warnings += index.warnings
+    _let_go(client, run)
+    return {**_report(run, story.verdict, True), **_pinned(run, own, story)}
+
+
+def _pinned(run: Run, own: Register, story: Story) -> Report:
+    """The head of the ledger, and what there is to warn of."""
+    head = story.last.head if story.last else root(run.release)
+    return {"head": pin(run, head, own.warnings.append), "warnings": own.warnings}
+
+
+def _closed(own: Register, how: End) -> Story:
+    """The story with its end; an earlier attempt to end it may have come as far as here."""
+    story = Story.of(Entry.parse(text) for text in own.store.texts())
+    if not story.verdict:
+        story = story.after(own.add(machine.RELEASE_ENDS, how.report()))
+    return story if story.sealed else story.after(own.seal())
+
+
+def _ended(attempt: Attempt, story: Story) -> dict[str, Any]:
+    last = cast(Entry, story.last)
+    return ending(attempt, story.verdict, float(story.ended["seconds"]), last.head.report())
+
+
+def _let_go(client: KubeClient, run: Run) -> bool:
+    """Release the lock, if it is still ours; whether it was."""
+    with contextlib.suppress(Refused):
+        return _lock(client, run, "released")
+    return False
+
+
+def _lock(client: KubeClient, run: Run, state: str) -> bool:
+    want = Want(f"{run.namespace}/{run.lease}", state, run.who, str(uuid.uuid4()), run.ttl, run.token)
+    return keep(client, want).plan.changes
+
+
+def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: str, who: str) -> Report:
+    """Let a version be released again that failed before; nothing if it is not on hold."""
+    known = Index.of(index_of(client, namespace, lease).entries())
+    hold = known.hold(version)
+    if hold and not client.dry_run:
+        after = {"version": version, "reason": reason, "who": who}
+        index_of(client, namespace, lease, who, known.fence).add(machine.INDEX_LIFTED, after)
+    sentence = f"{version} is not on hold."
+    if hold:
+        sentence = f"{version} may be released again; release {hold.release} ended {hold.verdict} at {hold.since}."
+    return {"changed": hold is not None, "sentence": sentence, "hold": hold.report() if hold else {}}
+
+
+def _report(run: Run, verdict: str, changed: bool) -> Report:
+    return {
+        "changed": changed,
+        "release": run.release,
+        "verdict": verdict,
+        "sentence": f"Release {run.release} ended: {verdict}.",
+    }

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""All releases of one system in one environment, from a ledger of their own that is never sealed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Refused
+from ..ledger.chain import Entry, root
+from ..ledger.verify import verify
+from .machine import INDEX_ACCEPTED, INDEX_BEGUN, INDEX_ENDED, INDEX_LIFTED
+from .story import Story
+
+if TYPE_CHECKING:
+    from ..ledger.store import Store
+
+RELEASED = "released"
+STOPPED = "stopped"
+VERDICTS = (RELEASED, "rolled back", STOPPED, "failed")
+HOLDING = ("rolled back", "failed")
+REMEMBERED = 10
+
+
+def index_id(lease: str) -> str:
+    """The id of the ledger that is the index."""
+    return f"{lease}-index"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One release as the index knows it; ``verdict`` and ``head`` are empty until it has ended.
+
+    ``head`` is that of its sealed ledger, ``accepted`` the approvals of what it did.
+    """
+
+    number: int
+    release: str
+    version: str
+    plan: str
+    who: str
+    began: str
+    ended: str = ""
+    verdict: str = ""
+    seconds: float = 0.0
+    head: Mapping[str, Any] = field(default_factory=dict)
+    accepted: tuple[Mapping[str, str], ...] = ()
+
+    def report(self) -> dict[str, Any]:
+        return {**vars(self), "head": dict(self.head), "accepted": [dict(one) for one in self.accepted]}
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a version must not be released again by mistake."""
+
+    version: str
+    verdict: str
+    release: str
+    since: str
+
+    def report(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Index:
+    """Every release there was; ``fence`` is the newest fencing token any of them wrote with."""
+
+    attempts: tuple[Attempt, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    fence: int = 0
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Index:
+        index = cls()
+        for entry in entries:
+            index = replace(index.told(entry.what, entry.after or {}, entry.when, entry.who), fence=entry.fence)
+        return index
+
+    def told(self, what: str, after: Mapping[str, Any], when: str, who: str) -> Index:
+        """The index with one entry more."""
+        if what == INDEX_BEGUN:
+            begun = Attempt(
+                len(self.attempts) + 1, after["release"], after["version"], after["plan"], after.get("who", who), when
+            )
+            return replace(self, attempts=(*self.attempts, begun))
+        if what == INDEX_ENDED:
+            return self._ended(after, when)
+        if what == INDEX_LIFTED:
+            return replace(self, holds=self._holds_but(after["version"]))
+        if what == INDEX_ACCEPTED:
+            return self._with(after["release"], accepted=tuple(after["approvals"]))
+        return self
+
+    def _ended(self, after: Mapping[str, Any], when: str) -> Index:
+        release, version, verdict = after["release"], after["version"], after["verdict"]
+        seconds, head, holds = float(after["seconds"]), after["head"], self.holds
+        if verdict in HOLDING:
+            holds = (*self._holds_but(version), Hold(version, verdict, release, when))
+        elif verdict == RELEASED:
+            holds = self._holds_but(version)
+        known = self._with(release, ended=when, verdict=verdict, seconds=seconds, head=head)
+        return replace(known, holds=holds)
+
+    def _with(self, release: str, **told: Any) -> Index:
+        """The index that knows more of one release."""
+        return replace(
+            self, attempts=tuple(replace(one, **told) if one.release == release else one for one in self.attempts)
+        )
+
+    def _holds_but(self, version: str) -> tuple[Hold, ...]:
+        return tuple(hold for hold in self.holds if hold.version != version)
+
+    @property
+    def unfinished(self) -> Attempt | None:
+        """The newest release, when it has not ended."""
+        return self.newest if self.newest and not self.newest.verdict else None
+
+    @property
+    def newest(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    def attempt(self, release: str) -> Attempt | None:
+        return next((one for one in self.attempts if one.release == release), None)
+
+    def hold(self, version: str) -> Hold | None:
+        return next((hold for hold in self.holds if hold.version == version), None)
+
+    @property
+    def typical_seconds(self) -> float:
+        """What nine of the ten newest good releases took at most; 0 if there was none."""
+        took = sorted([one.seconds for one in self.attempts if one.verdict == RELEASED][-REMEMBERED:])
+        return took[math.ceil(0.9 * len(took)) - 1] if took else 0.0
+
+
+def mend(unfinished: Attempt, story: Story) -> dict[str, Any] | None:
+    """What the index lacks, because whoever wrote it died: the end of a release that ended, or that never began."""
+    if not story.begun:
+        return ending(unfinished, STOPPED, 0.0, root(unfinished.release).report())
+    if story.verdict and story.last:
+        head = story.last.head.report() if story.sealed else {}
+        return ending(unfinished, story.verdict, float(story.ended["seconds"]), head)
+    return None
+
+
+def ending(attempt: Attempt, verdict: str, seconds: float, head: Mapping[str, Any]) -> dict[str, Any]:
+    """What the index says of the end of a release."""
+    return {
+        "release": attempt.release,
+        "version": attempt.version,
+        "verdict": verdict,
+        "seconds": seconds,
+        "head": dict(head),
+    }
+
+
+def read(store: Store) -> list[Entry]:
+    """The entries of a ledger, none if there is none; a ledger that is not what was written is refused."""
+    texts = store.texts()
+    findings = verify(store.release, texts) if texts else []
+    if findings:
+        raise Refused(
+            "The ledger is not what was written: " + "; ".join(found.sentence for found in findings),
+            where=store.where,
+            remedy="find out who changed it, and put back what a mirror of it has; nothing is released on its word",
+            findings=[{"source": "cluster", **found.report()} for found in findings],
+        )
+    return [Entry.parse(text) for text in texts]

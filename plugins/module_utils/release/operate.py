@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""Begin a release, or go on with one that somebody left unfinished. Every moment to die in has its way on.
+
+The order of writes is: lock; index ``begun``; ledger ``release begins``. An index that has begun a release whose ledger
+is empty says that nothing was started. At the end it is: ledger ``release ends``; ``sealed``; index ``ended``; lock. A
+ledger that has an end which the index does not know is a release that ended. The next run writes what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import ReleaseError
+from ..kube.transport import RUN_PATIENCE
+from ..ledger.store import Store
+from ..lock import decide as locking
+from ..lock.holder import lease_name
+from ..lock.keep import Outcome, keep, observe
+from . import machine
+from .ending import End
+from .index import Attempt, Index, mend, read
+from .naming import release_id
+from .register import Register, index_of
+from .resume import NOTHING, Decision, Want, decide, gives_up
+from .run import Run
+from .story import Story
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+    from ..lock.record import Record
+
+Report = dict[str, Any]
+RECORDED = ("system", "environment", "components", "steps", "first", "previous")
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Who begins what; ``recorded`` is what the ledger keeps of it beside version and plan."""
+
+    namespace: str
+    lease: str
+    who: str
+    want: Want
+    plan: str = ""
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    ttl: int = 60
+    takeover: bool = False
+    reason: str = ""
+    mirror: str = ""
+    signing_key: str = ""
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], who: str) -> Begin:
+        """The options of release_run."""
+        lift, version = params["lift"] or "", params["version"] or ""
+        return cls(
+            namespace=params["namespace"],
+            lease=lease_name(params["system"], params["environment"]),
+            who=who,
+            want=Want(version, params["resume"], params["inputs"], params["changes"], lift),
+            plan=params["plan"],
+            recorded={name: params[name] for name in RECORDED},
+            ttl=params["ttl"],
+            takeover=params["takeover"],
+            reason=params["reason"] or "",
+            mirror=params["mirror"] or "",
+            signing_key=params["signing_key"] or "",
+        )
+
+    def lock(self, state: str, token: int | None = None) -> locking.Want:
+        return locking.Want(
+            f"{self.namespace}/{self.lease}",
+            state,
+            self.who,
+            str(uuid.uuid4()),
+            self.ttl,
+            token,
+            self.takeover and token is None,
+            self.reason,
+        )
+
+    def run(self, release: str, token: int) -> Run:
+        mirror = os.path.join(self.mirror, release) if self.mirror else ""
+        return Run(release, self.namespace, self.lease, token, self.who, self.ttl, mirror, self.signing_key)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run finds: all releases, and the ledger of the unfinished one; ``note`` says what had to be mended."""
+
+    index: Index
+    story: Story
+    note: str = ""
+
+
+def begin(client: KubeClient, asked: Begin) -> Report:
+    """Take the lock, see what there is, decide and record; without the lock when there is nothing to do at all."""
+    if client.dry_run:
+        return foresee(client, asked)
+    if not asked.want.changes:
+        index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
+        if index.unfinished is None:
+            return _report(asked, decide(index, Story(), asked.want))
+    outcome = keep(client, asked.lock("held"))
+    held = cast("Record", outcome.after)
+    try:
+        return _begun(client.beside(patience=RUN_PATIENCE), asked, outcome, held)
+    except BaseException:
+        with contextlib.suppress(ReleaseError):
+            keep(client, asked.lock("released", held.token))
+        raise
+
+
+def foresee(client: KubeClient, asked: Begin) -> Report:
+    """What ``begin`` would decide; a living holder of the lock is named, and nothing is written."""
+    seen = _seen(client, asked, Index.of(index_of(client, asked.namespace, asked.lease).entries()))
+    attempt = seen.index.unfinished
+    lacking = mend(attempt, seen.story) if attempt else None
+    if lacking:
+        seen = _mended(seen, lacking, "")
+    decision = _decided(seen, asked)
+    have, now = observe(client, f"{asked.namespace}/{asked.lease}")
+    if have and have.holder and not have.expired(now) and decision.kind != NOTHING:
+        owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
+        decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
+    return _report(asked, decision, seen.story, changed=decision.kind != NOTHING)
+
+
+def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> Report:
+    index = index_of(client, asked.namespace, asked.lease, asked.who, held.token, asked.mirror)
+    found = _seen(client, asked, Index.of(index.entries()))
+    seen = _settled(client, asked, index, found, held)
+    decision = _decided(seen, asked)
+    if gives_up(seen.index.unfinished, asked.want):
+        seen = _given_up(client, asked, index, seen, held)
+    if decision.kind == NOTHING:
+        keep(client, asked.lock("released", held.token))
+        return _report(asked, decision, changed=seen is not found, warnings=index.warnings)
+    attempt = seen.index.unfinished
+    run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
+    own = _own(client, run)
+    if attempt is None:
+        _start(asked, seen.index, index, run, own)
+    _note_whose(outcome, decision, seen.story, own)
+    report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
+    return {**report, "run": run.report(), "taken_over": dict(outcome.plan.taken_over or {})}
+
+
+def _new_id(asked: Begin, index: Index, held: Record) -> str:
+    taken = {attempt.release for attempt in index.attempts}
+    return release_id(asked.lease, _version(asked, index), held.since, taken)
+
+
+def _version(asked: Begin, index: Index) -> str:
+    """What the release is about: the version that is asked for, else the one that is taken back."""
+    return asked.want.version or (index.newest.version if index.newest else "")
+
+
+def _seen(client: KubeClient, asked: Begin, index: Index) -> Seen:
+    attempt = index.unfinished
+    entries = read(Store(client, asked.namespace, attempt.release)) if attempt else []
+    return Seen(index, Story.of(entries))
+
+
+def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, held: Record) -> Seen:
+    """What was found, after the end of a release is written that ended or never began; the same if there is none."""
+    attempt, story = found.index.unfinished, found.story
+    if attempt is None:
+        return found
+    if story.verdict and not story.sealed:
+        story = story.after(_own(client, asked.run(attempt.release, held.token)).seal())
+    lacking = mend(attempt, story)
+    if lacking is None:
+        return found
+    return _mended(found, lacking, index.add(machine.INDEX_ENDED, lacking).when)
+
+
+def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, held: Record) -> Seen:
+    """The unfinished release has ended where it stands, and holds its version."""
+    attempt = cast(Attempt, seen.index.unfinished)
+    own = _own(client, asked.run(attempt.release, held.token))
+    story = seen.story.after(
+        own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.version}").report())
+    )
+    story = story.after(own.seal())
+    lacking = cast(Report, mend(attempt, story))
+    return Seen(
+        seen.index.told(machine.INDEX_ENDED, lacking, index.add(machine.INDEX_ENDED, lacking).when, ""), Story()
+    )
+
+
+def _mended(found: Seen, lacking: Report, when: str) -> Seen:
+    """What was found, now that the index knows how its newest release ended."""
+    index = found.index.told(machine.INDEX_ENDED, lacking, when, "")
+    never = not found.story.begun
+    ended = "died before it started anything" if never else f"had ended: {lacking['verdict']}"
+    return Seen(index, Story(), f"; release {lacking['release']} {ended}")
+
+
+def _decided(seen: Seen, asked: Begin) -> Decision:
+    decision = decide(seen.index, seen.story, asked.want)
+    return replace(decision, sentence=decision.sentence + seen.note)
+
+
+def _own(client: KubeClient, run: Run) -> Register:
+    return Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
+
+
+def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
+    version = _version(asked, known)
+    if asked.want.version and known.hold(version):
+        index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
+    begun = {"release": run.release, "version": version, "plan": asked.plan}
+    index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
+    own.add(
+        machine.RELEASE_BEGINS,
+        {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
+    )
+
+
+def _note_whose(outcome: Outcome, decision: Decision, story: Story, own: Register) -> None:
+    """Record from whom the release is taken over, and from whom it is resumed."""
+    after = {"decision": decision.kind, "at": story.open}
+    if taken := outcome.plan.taken_over:
+        before = {"holder": taken["from"], "token": taken["token"]}
+        own.add(machine.TAKEN_OVER, {**after, "why": taken["why"]}, before)
+    if story.last:
+        own.add(machine.RESUMED, after, {"holder": story.last.who, "token": story.last.fence})
+
+
+def _report(
+    asked: Begin,
+    decision: Decision,
+    story: Story | None = None,
+    *,
+    changed: bool = False,
+    warnings: Sequence[str] = (),
+) -> Report:
+    """The result of the module; ``first`` and ``plan`` are what they were when the release began."""
+    story = story or Story()
+    return {
+        "changed": changed,
+        "decision": decision.kind,
+        "sentence": decision.sentence + ".",
+        "run": {},
+        "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
+        "plan": str(story.begun.get("plan", asked.plan)),
+        "weight": story.highest,
+        "at": story.open,
+        "taken_over": {},
+        "warnings": list(warnings),
+    }

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""What a plan says about each thing it was given: nothing secret, no place of this machine, no time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..colours import COLOURS
+from ..errors import Refused
+from ..ledger.canonical import digest
+
+Given = Mapping[str, Any]
+
+LOCAL = ("path", "ca_cert")
+CONFIDENCE_LEFT = 0.05
+
+
+def hashed(value: Any) -> str:
+    """The digest of a value, as approvals write it."""
+    return f"sha256:{digest(value)}"
+
+
+def line(text: Any) -> str:
+    """One line, whatever was written: a page must not grow headings out of somebody's description."""
+    return " ".join(str("" if text is None else text).split())
+
+
+def component(given: Given, staged: Given) -> dict[str, Any]:
+    """A component with what helm_bluegreen would do to it; the values of its chart only as a digest."""
+    values = given["source"].get("values") or {}
+    return {
+        "name": line(given["name"]),
+        "source": source(given["source"]),
+        "values": {"digest": hashed(values), "keys": sorted(keys_of(values))},
+        "entry": {key: line(value) for key, value in given["entry"].items() if value},
+        "replicas": given.get("replicas"),
+        "smoke": [criterion(one) for one in given.get("smoke") or []],
+        "changes": bool(staged["awaits_traffic"]),
+        "first": bool(staged["first"]),
+        "live": live(staged),
+        "target": staged["target"],
+        "manifests": staged["digest"],
+        "capacity": dict(staged.get("capacity") or {}),
+        "steps": [line(sentence) for sentence in staged.get("plan") or []],
+        "colours": {colour: colour_of(staged["colours"][colour]) for colour in COLOURS if colour in staged["colours"]},
+        "differs": differing(staged.get("diff") or []),
+    }
+
+
+def checked(components: Sequence[Given], staged: Given) -> None:
+    """Refuse components that say too little, or of which helm_bluegreen was not asked."""
+    for place, one in enumerate(components):
+        where = f"components[{place}]"
+        for field, kind in (("name", str), ("source", Mapping), ("entry", Mapping)):
+            if not one.get(field) or not isinstance(one[field], kind):
+                raise Refused(f"{where}.{field} is missing or of another type", where=where, remedy=f"set {field}")
+        said = staged.get(one["name"])
+        wanted = ("awaits_traffic", "first", "target", "digest", "colours")
+        if not isinstance(said, Mapping) or any(field not in said for field in wanted):
+            raise Refused(
+                f"staged.{one['name']} is not a result of helm_bluegreen",
+                where="staged",
+                remedy="run helm_bluegreen with state=staged in check mode for each component and give its results",
+            )
+
+
+def source(given: Given) -> dict[str, str]:
+    """What is installed, without values and without where it lies on this machine; its content is in the manifests."""
+    said = {key: line(given.get(key)) for key in ("kind", "chart", "repo", "chart_version", "image")}
+    if said["chart"] and not said["repo"] and "://" not in said["chart"]:
+        said["chart"] = said["chart"].rstrip("/").rpartition("/")[2]
+    said["repo"] = without_user(said["repo"])
+    return {key: value for key, value in said.items() if value}
+
+
+def without_user(url: str) -> str:
+    """A URL without the user and password that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if url else ""
+
+
+def keys_of(values: Any, above: str = "") -> Iterable[str]:
+    """Dotted keys of the values that are set; never what they are set to."""
+    for key, value in values.items():
+        name = f"{above}{line(key)}"
+        if isinstance(value, Mapping) and value:
+            yield from keys_of(value, f"{name}.")
+        else:
+            yield name
+
+
+def colour_of(said: Given) -> dict[str, Any]:
+    return {"version": line(said.get("version")), "weight": int(said.get("weight") or 0)}
+
+
+def live(staged: Given) -> str:
+    """Who carries the traffic: ``blue 1.5``, or ``blue 1.5 75 %, green 1.6 25 %``; empty before a first release."""
+    if staged["first"]:
+        return ""
+    colours = {colour: colour_of(said) for colour, said in sorted(staged["colours"].items())}
+    serving = {colour: said for colour, said in colours.items() if said["weight"]}
+    texts = {colour: f"{colour} {said['version'] or '(version unknown)'}" for colour, said in serving.items()}
+    if len(serving) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{texts[colour]} {said['weight']} %" for colour, said in serving.items()) or str(staged["live"])
+
+
+def criterion(given: Any) -> dict[str, str]:
+    """A criterion by name and threshold; where it is measured, only as a digest."""
+    if not isinstance(given, Mapping):
+        return {"name": line(given)}
+    said = {key: line(given.get(key)) for key in ("name", "clause", "aggregate", "select", "expect", "severity")}
+    measured = {key: value for key, value in (given.get("source") or {}).items() if key not in LOCAL}
+    if (given.get("source") or {}).get("kind") == "service":
+        measured["path"] = given["source"].get("path")
+    said["digest"] = hashed({**measured, "samples": given.get("samples"), "timeout": given.get("timeout")})
+    return {key: value for key, value in said.items() if value}
+
+
+def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
+    """The smallest share of errors a step sees with 95 % certainty, when it tolerates none in all it hears."""
+    answers = int(rate * hold * weight / 100)
+    share = 1 - CONFIDENCE_LEFT ** (1 / answers) if answers else None
+    return {"weight": weight, "answers": answers, "sees": "" if share is None else f"{percent(share)} %"}
+
+
+def percent(share: float) -> str:
+    """Two digits that count: 5.8, 0.3, 0.042."""
+    return f"{Decimal(f'{share * 100:.2g}'):f}"
+
+
+def differing(diffs: Sequence[Given]) -> list[str]:
+    """Which objects differ from the live ones, or from none on a first release: names only, values may be secret."""
+    chosen = next((one for one in diffs if str(one.get("before_header", "")).startswith("live ")), None)
+    chosen = chosen or next((one for one in diffs if "before" in one), None)
+    if not chosen:
+        return []
+    before, after = objects_of(chosen["before"]), objects_of(chosen["after"])
+    titles = [(title, before.get(title), after.get(title)) for title in sorted({**before, **after})]
+    return [sentence for title, old, new in titles if (sentence := _difference(title, old, new))]
+
+
+def objects_of(text: str) -> dict[str, Given]:
+    """The objects of a manifest by kind and name."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found = [obj for obj in yaml.load_all(text, Loader=loader) if isinstance(obj, dict)]
+    return {f"{obj.get('kind')}/{(obj.get('metadata') or {}).get('name')}": obj for obj in found}
+
+
+def _difference(title: str, old: Given | None, new: Given | None) -> str:
+    if old is None or new is None:
+        return f"{title} is {'new' if old is None else 'gone'}"
+    changed = sorted(set(fields_changed(old, new)))
+    return f"{title} changes: {', '.join(changed)}" if changed else ""
+
+
+def fields_changed(old: Any, new: Any, above: str = "") -> Iterable[str]:
+    """Dotted fields whose values differ, list items by their number."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in {**old, **new}:
+            yield from fields_changed(old.get(key), new.get(key), f"{above}.{line(key)}" if above else line(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (one, two) in enumerate(zip(old, new, strict=True)):
+            yield from fields_changed(one, two, f"{above}[{place}]")
+    elif old != new:
+        yield above

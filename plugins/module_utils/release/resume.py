@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""What a run is to do with the release it finds: start, continue, go back, nothing, or refuse. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import Refused
+from .index import RELEASED, Attempt, Index
+from .machine import BACK
+from .story import Story
+
+START = "start"
+CONTINUE = "continue"
+GO_BACK = "back"
+NOTHING = "nothing"
+FORWARD_FIX = "forward"
+POLICIES = ("continue", "rollback", "ask", FORWARD_FIX)
+LIVE = "live "
+GOES_BACK = (RELEASED, "failed")
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way.
+
+    Without a version it is asked to take back whatever was released last.
+    """
+
+    version: str
+    policy: str = "continue"
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    changes: bool = True
+    lift: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    kind: str
+    sentence: str
+
+
+def decide(index: Index, story: Story, want: Want) -> Decision:
+    """``story`` is that of the unfinished release, if any; ``Refused`` says where that stands and both ways on."""
+    attempt = index.unfinished
+    if attempt is None:
+        return _begin(index, want)
+    stands = f"Release {attempt.release} of {attempt.version}, begun by {attempt.who} at {attempt.began}, stands"
+    if not want.version:
+        return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
+    if gives_up(attempt, want):
+        return Decision(START, f"{stands} {story.stands}; it is given up, and {want.version} begins")
+    if attempt.version != want.version:
+        raise Refused(
+            f"{stands} {story.stands}; {want.version} has to wait for it",
+            remedy=f"{_ways(attempt)}; then release {want.version}",
+        )
+    if want.policy == "ask":
+        raise Refused(f"{stands} {story.stands}", remedy=_ways(attempt, story.way == BACK))
+    if story.way == BACK:
+        return Decision(GO_BACK, f"{stands} {story.stands}; it goes on going back")
+    if want.policy == "rollback":
+        return Decision(GO_BACK, f"{stands} {story.stands}; it goes back")
+    changed = changed_inputs(story.begun.get("inputs") or {}, want.inputs)
+    if changed:
+        raise Refused(
+            f"{stands} {story.stands}, and cannot be continued, because what it releases has changed since: "
+            + ", ".join(changed),
+            remedy="run again with what it began with, or go back with -e release_resume=rollback",
+            changed_inputs=changed,
+        )
+    return Decision(CONTINUE, f"{stands} {story.stands}; it continues")
+
+
+def gives_up(attempt: Attempt | None, want: Want) -> bool:
+    """Whether the unfinished release is left where it stands, for a version that mends what it did."""
+    return bool(attempt and want.version not in ("", attempt.version) and want.policy == FORWARD_FIX)
+
+
+def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """The names whose digest is another one, came or went; what is live changes with every step."""
+    names = sorted({*recorded, *given})
+    return [name for name in names if not name.startswith(LIVE) and recorded.get(name) != given.get(name)]
+
+
+def _begin(index: Index, want: Want) -> Decision:
+    if not want.version:
+        newest = index.newest
+        if newest and newest.verdict in GOES_BACK:
+            return Decision(GO_BACK, f"{newest.version}, which was {newest.verdict} at {newest.ended}, is taken back")
+        return Decision(NOTHING, f"there is no release to take back{f' after {newest.version}' if newest else ''}")
+    if not want.changes:
+        return Decision(NOTHING, f"{want.version} is live already, and no release is unfinished")
+    hold = index.hold(want.version)
+    if hold and not want.lift:
+        raise Refused(
+            f"{want.version} is on hold: release {hold.release} ended {hold.verdict} at {hold.since}",
+            remedy="release a version that mends it; or say why this one may be tried again, "
+            "with -e release_lift='the reason'",
+            hold=hold.report(),
+        )
+    lifted = f"; its hold is lifted: {want.lift}" if hold else ""
+    return Decision(START, f"{want.version} begins, no release is unfinished{lifted}")
+
+
+def _ways(attempt: Attempt, is_going_back: bool = False) -> str:
+    again = f"-e release_version={attempt.version}"
+    back = f"{again} -e release_resume=rollback"
+    if is_going_back:
+        return f"run deploy.yml with {back}; it was on its way back, so there is no other way"
+    return f"run deploy.yml with {again} -e release_resume=continue to go on, or with {back} to go back"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""What is known of all releases of a system in one environment, for people. Nothing is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ledger.store import Store
+from ..lock.decide import owner
+from ..lock.keep import observe
+from .index import Attempt, Index, mend, read
+from .machine import INDEX_ENDED
+from .register import index_of
+from .story import Story
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+
+def tell(client: KubeClient, namespace: str, lease: str) -> dict[str, Any]:
+    """The index, the unfinished release as its ledger tells it, what is on hold, and who holds the lock."""
+    index = Index.of(index_of(client, namespace, lease).entries())
+    attempt, story = index.unfinished, Story()
+    if attempt:
+        story = Story.of(read(Store(client, namespace, attempt.release)))
+        if lacking := mend(attempt, story):
+            index, attempt = index.told(INDEX_ENDED, lacking, story.last.when if story.last else "", ""), None
+    have, now = observe(client, f"{namespace}/{lease}")
+    return {
+        "releases": [one.report() for one in index.attempts],
+        "unfinished": standing(attempt, story) if attempt else {},
+        "holds": [hold.report() for hold in index.holds],
+        "owner": owner(have, now) if have and have.holder else {},
+        "typical_seconds": index.typical_seconds,
+    }
+
+
+def standing(attempt: Attempt, story: Story) -> dict[str, Any]:
+    """Where an unfinished release stands."""
+    return {
+        "release": attempt.release,
+        "version": attempt.version,
+        "who": attempt.who,
+        "began": attempt.began,
+        "at": story.open,
+        "done": list(story.done),
+        "way": story.way,
+        "weights": dict(story.weights),
+        "sentence": f"Release {attempt.release} of {attempt.version} stands {story.stands}.",
+    }

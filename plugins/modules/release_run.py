@@ -1,0 +1,393 @@
+#!/usr/bin/python
+# Copyright: runbook.release contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_run
+short_description: Begin a release, go on with one that somebody left unfinished, or end it
+version_added: 0.1.0
+author: runbook.release contributors (@runbook-release)
+description:
+  - Gives a playbook the right to release a system, and says what to do with it. It takes the lock, reads the index of
+    all releases and the ledger of the unfinished one, decides, and records the decision.
+  - Whoever starts, from whatever machine, finds what an earlier run left when it was killed. It continues, goes back,
+    or learns that nothing was started.
+  - Every entry is written in an order that leaves a way on from every moment in which a run can die. What a dead run
+    could not write any more, the next one does.
+  - The index is a ledger of its own for each system and environment, named C(<system>-<environment>-index). An index
+    or a ledger that is not what was written is refused with everything that is wrong with it.
+  - If the decision is to refuse, the lock is released again.
+options:
+  state:
+    description:
+      - V(begun) begins a release, or goes on with the unfinished one.
+      - V(ended) records how it ended, seals its ledger, tells the index and releases the lock. Repeated after a crash
+        it writes what is missing.
+      - V(lifted) lets a version be released again that was rolled back or failed.
+    type: str
+    choices: [begun, ended, lifted]
+    required: true
+  namespace:
+    description: Namespace of the lock and the ledgers. Required unless O(state=ended).
+    type: str
+  system:
+    description: The system to release. Required unless O(state=ended).
+    type: str
+  environment:
+    description: The environment it is released in. Required unless O(state=ended).
+    type: str
+  version:
+    description:
+      - The version to release, or to lift the hold of. Required with O(state=lifted).
+      - Without it O(state=begun) takes back the unfinished release, else the newest one that was released.
+    type: str
+  plan:
+    description: Digest of the plan that is carried out.
+    type: str
+    default: ""
+  components:
+    description: Names of the components, in the order they are staged in. Required with O(state=begun).
+    type: list
+    elements: str
+  steps:
+    description: Percentages of the traffic the new version gets, one after the other. Required with O(state=begun).
+    type: list
+    elements: int
+  first:
+    description: Whether no version was live before.
+    type: bool
+    default: false
+  inputs:
+    description:
+      - Digests of everything the plan was made of, by name. They are recorded, and only a release with the same ones is
+        continued.
+      - Those whose name begins with C(live) and a space may differ, since a release changes what is live.
+    type: dict
+    default: {}
+  previous:
+    description: The version each component had before, by name of the component, for the record.
+    type: dict
+    default: {}
+  changes:
+    description:
+      - Whether the plan has anything to do. If it has not, and no release is unfinished, no lock is taken and nothing
+        is recorded.
+    type: bool
+    default: true
+  resume:
+    description:
+      - What to do with an unfinished release of O(version).
+      - V(continue) goes on where it stands, if what it releases is still the same.
+      - V(rollback) goes back.
+      - V(ask) refuses, and says where it stands and how to go on.
+      - A release that was on its way back already only ever goes back.
+      - V(forward) gives up an unfinished release of another version where it stands, and begins O(version). It is for a
+        release that must not go back, because of a migration, say.
+    type: str
+    choices: [continue, rollback, ask, forward]
+    default: continue
+  lift:
+    description: Why a version on hold may be released again, for the record.
+    type: str
+  takeover:
+    description: Take the lock also from a living holder. Needs O(reason).
+    type: bool
+    default: false
+  reason:
+    description:
+      - With O(takeover) why the lock is taken, with O(state=ended) why the release ended so, with O(state=lifted) why
+        the version may be released again.
+    type: str
+  holder:
+    description:
+      - Who releases, as others read it.
+      - Without it, the AWX job if E(AWX_HOST) and E(JOB_ID) are set, else C(user@host).
+    type: str
+  ttl:
+    description: Seconds the lock stays valid after a renewal.
+    type: int
+    default: 60
+  mirror:
+    description:
+      - Folder for copies of the ledgers on the machine the module runs on. Each release has a folder of its own there,
+        named after its id, and the index has C(index).
+    type: path
+  signing_key:
+    description:
+      - What becomes O(run.signing_key). Signed heads are kept in O(mirror); one that cannot be signed is a warning.
+    type: path
+  verdict:
+    description: How the release ended. Required with O(state=ended).
+    type: str
+    choices: [released, rolled back, stopped, failed]
+  seconds:
+    description: How long it took.
+    type: float
+    default: 0
+  requests:
+    description: Requests the witness made.
+    type: int
+    default: 0
+  lost:
+    description: Requests it lost.
+    type: int
+    default: 0
+  wrong_version:
+    description: Requests a wrong version answered.
+    type: int
+    default: 0
+extends_documentation_fragment:
+  - runbook.release.run
+  - runbook.release.kube
+  - runbook.release.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Reads and decides. No lock is taken and nothing is recorded. A living holder of the lock is named in
+        RV(sentence).
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - O(state=ended) and O(state=lifted) are. O(state=begun) records each time that somebody goes on with the release,
+        unless there is nothing to do.
+requirements:
+  - rfc8785
+seealso:
+  - module: runbook.release.release_info
+  - module: runbook.release.release_lock
+  - module: runbook.release.release_ledger
+notes:
+  - "Needs the RBAC verbs C(get), C(list), C(create) and C(patch) for C(configmaps), and C(get), C(create) and C(patch)
+    for C(leases.coordination.k8s.io), in O(namespace)."
+  - A version whose newest release was V(rolled back) or V(failed) is on hold until O(lift) or O(state=lifted) says why
+    it may be tried again. One that was V(stopped) never had traffic and is not.
+"""
+
+EXAMPLES = r"""
+- name: Begin, or go on with what somebody left unfinished
+  runbook.release.release_run:
+    state: begun
+    namespace: shop
+    system: shop
+    environment: prod
+    version: 1.4.0
+    plan: "{{ plan.digest }}"
+    inputs: "{{ plan.inputs }}"
+    components: [api, web]
+    steps: [5, 25, 100]
+    mirror: /var/lib/releases/shop
+  register: begun
+
+- name: Go on only if there is something to do
+  ansible.builtin.meta: end_host
+  when: begun.decision == 'nothing'
+
+- name: End it
+  runbook.release.release_run:
+    state: ended
+    run: "{{ begun.run }}"
+    verdict: released
+    seconds: 412.5
+
+- name: The cause was found, so the version may be tried again
+  runbook.release.release_run:
+    state: lifted
+    namespace: shop
+    system: shop
+    environment: prod
+    version: 1.4.0
+    reason: CHG-1234, the database was full
+"""
+
+RETURN = r"""
+decision:
+  description: What the playbook is to do.
+  type: str
+  returned: with O(state=begun)
+  choices: [start, continue, back, nothing]
+  sample: continue
+sentence:
+  description: The decision and its reason, or what became of the release, for people.
+  type: str
+  returned: success
+  sample: >-
+    Release shop-prod-1-4-0-20261124t190000z of 1.4.0, begun by bob@laptop at 2026-11-24T19:00:00.123456Z, stands in the
+    middle of 'switch web to 25' (api 25 %, web 25 %); bob@laptop recorded last, at 2026-11-24T19:03:12.654321Z; it
+    continues.
+run:
+  description: What every other module of the release takes as its option C(run); empty if there is nothing to do.
+  type: dict
+  returned: with O(state=begun)
+  sample:
+    release: shop-prod-1-4-0-20261124t190000z
+    namespace: shop
+    lease: shop-prod
+    token: 1795271165
+    who: alice@build-7
+    ttl: 60
+    mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
+    signing_key: /home/alice/.ssh/id_ed25519
+plan:
+  description: Digest of the plan with which the release began.
+  type: str
+  returned: with O(state=begun)
+  sample: sha256:8d2a1f34c1a3b9c6f4f0a6ae2d6be1c0c8b9d3a0d5f44c0b93f53a5d2b7c9e11
+first:
+  description: Whether no version was live when the release began.
+  type: bool
+  returned: with O(state=begun)
+weight:
+  description: The highest percentage of the traffic that the new version of any component got, or was about to get.
+  type: int
+  returned: with O(state=begun)
+  sample: 25
+at:
+  description: The step that began and is not done; empty if there is none.
+  type: str
+  returned: with O(state=begun)
+  sample: switch web to 25
+taken_over:
+  description: From whom the lock was taken and why; empty if from nobody.
+  type: dict
+  returned: with O(state=begun)
+  sample:
+    from: bob@laptop
+    token: 1795271164
+    by: alice@build-7
+    why: not renewed for more than 60 s
+    at: "2026-11-24T19:04:13Z"
+release:
+  description: The id of the release.
+  type: str
+  returned: with O(state=ended)
+  sample: shop-prod-1-4-0-20261124t190000z
+verdict:
+  description: How it ended; the first verdict that was recorded.
+  type: str
+  returned: with O(state=ended)
+  sample: released
+head:
+  description:
+    - Number and SHA-256 of the last entry of the sealed ledger, and the C(signature) of both if they were signed. Keep
+      it elsewhere.
+  type: dict
+  returned: with O(state=ended), not in check mode
+  sample: {number: 16, sha256: 6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090}
+hold:
+  description: The hold that was lifted, or that forbids the release; empty if there was none.
+  type: dict
+  returned: with O(state=lifted), and when refused because of it
+  sample:
+    version: 1.4.0
+    verdict: rolled back
+    release: shop-prod-1-4-0-20261124t190000z
+    since: "2026-11-24T19:12:00.123456Z"
+changed_inputs:
+  description: What is not the same as when the release began.
+  type: list
+  elements: str
+  returned: when refused because of it
+  sample: [values of web]
+findings:
+  description: Everything that is wrong with the index or the ledger.
+  type: list
+  elements: dict
+  returned: when refused because of it
+  sample:
+    - {source: cluster, kind: altered, number: 3, until: 3, sentence: entry 3 is altered}
+owner:
+  description: Who holds the lock instead, with the seconds that remain of its time.
+  type: dict
+  returned: when refused because of it
+  sample: {holder: bob@laptop, token: 1795271164, ttl: 60, remaining: 55}
+"""
+
+import os
+from typing import Any, cast
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.release.plugins.module_utils.lock.holder import holder_of, lease_name
+from ansible_collections.runbook.release.plugins.module_utils.module import (
+    ArgumentSpec,
+    failing_cleanly,
+    kube_argument_spec,
+    kube_client,
+)
+from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
+from ansible_collections.runbook.release.plugins.module_utils.release.index import VERDICTS
+from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
+
+SUBJECT = ["namespace", "system", "environment"]
+
+
+def run_argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "state": {"type": "str", "choices": ["begun", "ended", "lifted"], "required": True},
+            "namespace": {"type": "str"},
+            "system": {"type": "str"},
+            "environment": {"type": "str"},
+            "version": {"type": "str"},
+            "plan": {"type": "str", "default": ""},
+            "components": {"type": "list", "elements": "str"},
+            "steps": {"type": "list", "elements": "int"},
+            "first": {"type": "bool", "default": False},
+            "inputs": {"type": "dict", "default": {}},
+            "previous": {"type": "dict", "default": {}},
+            "changes": {"type": "bool", "default": True},
+            "resume": {"type": "str", "choices": list(POLICIES), "default": "continue"},
+            "lift": {"type": "str"},
+            "takeover": {"type": "bool", "default": False},
+            "reason": {"type": "str"},
+            "holder": {"type": "str"},
+            "ttl": {"type": "int", "default": 60},
+            "mirror": {"type": "path"},
+            "signing_key": {"type": "path", "no_log": False},
+            "verdict": {"type": "str", "choices": list(VERDICTS)},
+            "seconds": {"type": "float", "default": 0},
+            "requests": {"type": "int", "default": 0},
+            "lost": {"type": "int", "default": 0},
+            "wrong_version": {"type": "int", "default": 0},
+        },
+        required_if=[
+            ("state", "begun", [*SUBJECT, "components", "steps"]),
+            ("state", "ended", ["run", "verdict"]),
+            ("state", "lifted", [*SUBJECT, "version", "reason"]),
+            ("takeover", True, ["reason"]),
+        ],
+    )
+
+
+def act(module: AnsibleModule) -> dict[str, Any]:
+    params, client = module.params, kube_client(module)
+    who = params["holder"] or holder_of(os.environ)
+    if params["state"] == "begun":
+        return begin(client, Begin.of(params, who))
+    if params["state"] == "lifted":
+        lease = lease_name(params["system"], params["environment"])
+        return lift(client, params["namespace"], lease, params["version"], params["reason"], who)
+    return end(client, cast(Run, Run.of(params["run"])), End.of(params))
+
+
+def main() -> None:
+    spec = run_argument_spec().merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
+    module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
+    if module.params["ttl"] < 1:
+        module.fail_json(msg=f"ttl is {module.params['ttl']}: a lock has to be valid for at least 1 second.")
+    with failing_cleanly(module):
+        result = act(module)
+        for warning in result.pop("warnings", []):
+            module.warn(warning)
+        module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

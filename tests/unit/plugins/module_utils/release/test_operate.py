@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release that is begun, dies at any write, and is begun again by somebody else."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP, LEASE
+from ansible_collections.runbook.release.plugins.module_utils.kube.transport import Request
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
+from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
+from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
+from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
+from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import Want
+from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
+from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
+
+from .api import Api, failure
+
+INPUTS = {"chart of api": "aa", "live api": "bb"}
+RECORDED = {"system": "shop", "environment": "prod", "components": ["api"], "steps": [25, 100], "first": False}
+ALICE = Begin("shop", "shop-prod", "alice@build-7", Want("1.4.0", inputs=INPUTS), "5f1d", RECORDED)
+BOB = replace(ALICE, who="bob@laptop", takeover=True, reason="the machine of that run is gone")
+RELEASED = End("released", seconds=12.5, requests=900)
+
+
+class Death(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+def ledger(api: Api, release: str) -> list[Entry]:
+    texts = Store(api.client(), "shop", release).texts()
+    assert not texts or verify(release, texts) == []
+    return [Entry.parse(text) for text in texts]
+
+
+def index(api: Api) -> Index:
+    return Index.of(ledger(api, "shop-prod-index"))
+
+
+def said(api: Api, release: str) -> list[str]:
+    return [entry.what for entry in ledger(api, release)]
+
+
+def holder(api: Api) -> str:
+    return str(api.objects[LEASE.path("shop", "shop-prod")]["spec"]["holderIdentity"])
+
+
+def run_of(report: dict[str, Any]) -> Run:
+    return Run(**report["run"])
+
+
+def write(api: Api, run: Run, *whats: str) -> None:
+    store = Store(api.client(), run.namespace, run.release)
+    for what in whats:
+        store.append(Draft(what, None, None, run.who, run.token))
+
+
+def dies(api: Api, doing: Callable[[], Any], writes: int, answered: bool) -> bool:
+    """Let ``doing`` die at a write, before or after that took effect; whether it got as far as there."""
+    left = writes
+
+    def trouble(request: Request) -> SimpleNamespace | None:
+        nonlocal left
+        left -= request.method != "GET"
+        if left > 0 or (request.method == "GET" and not died):
+            return None
+        if left == 0 and answered and not died:
+            api.handle(request)
+        died.append(request.path)
+        raise Death
+
+    died: list[str] = []
+    api.trouble = trouble
+    try:
+        doing()
+    except Death:
+        pass
+    finally:
+        api.trouble = lambda request: None
+    return bool(died)
+
+
+def deaths(doing: Callable[[Api], Callable[[], Any]]) -> Iterator[Api]:
+    """A cluster for each write at which it may have died, and for each how that write ended."""
+    for answered in (False, True):
+        for writes in range(1, 100):
+            api = Api()
+            if not dies(api, doing(api), writes, answered):
+                assert writes > 3
+                break
+            yield api
+
+
+def test_a_release_begins(api: Api) -> None:
+    report = begin(api.client(), ALICE)
+    run = run_of(report)
+    assert (report["decision"], report["changed"], report["weight"], report["at"]) == ("start", True, 0, "")
+    assert run == Run("shop-prod-1-4-0-20261121t160000z", "shop", "shop-prod", run.token, "alice@build-7", 60, "")
+    (begins,) = ledger(api, run.release)
+    assert (begins.what, begins.who, begins.fence) == ("release begins", "alice@build-7", run.token)
+    assert begins.after == {**RECORDED, "version": "1.4.0", "plan": "5f1d", "inputs": INPUTS}
+    assert index(api).unfinished
+    assert holder(api) == "alice@build-7"
+
+
+def test_it_costs_few_requests(api: Api) -> None:
+    begin(api.client(), ALICE)
+    assert len(api.heard) <= 9
+
+
+def test_nothing_to_do_takes_no_lock_and_writes_nothing(api: Api) -> None:
+    report = begin(api.client(), replace(ALICE, want=replace(ALICE.want, changes=False)))
+    assert (report["decision"], report["changed"], report["run"]) == ("nothing", False, {})
+    assert api.objects == {}
+
+
+def test_a_living_holder_is_named_and_nothing_is_written(api: Api) -> None:
+    begin(api.client(), ALICE)
+    before = json.dumps(api.objects)
+    with pytest.raises(Refused, match="alice@build-7 has held the lock since"):
+        begin(api.client(), replace(BOB, takeover=False))
+    assert json.dumps(api.objects) == before
+
+
+def test_somebody_else_continues_and_it_is_recorded_whose_it_was(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    write(api, run, "stage api: begins", "stage api: done", "switch api to 25: begins")
+    report = begin(api.client(), replace(BOB, recorded={**RECORDED, "first": True}))
+    assert (report["decision"], report["weight"], report["at"]) == ("continue", 25, "switch api to 25")
+    assert (report["first"], report["run"]["release"]) == (False, run.release)
+    assert report["run"]["token"] > run.token
+    assert report["taken_over"]["from"] == "alice@build-7"
+    taken, resumed = ledger(api, run.release)[-2:]
+    before = {"holder": "alice@build-7", "token": run.token}
+    assert (taken.what, taken.before, taken.after["why"]) == ("taken over", before, BOB.reason)
+    assert (resumed.what, resumed.before, resumed.who) == ("resumed", before, "bob@laptop")
+    assert resumed.after == {"decision": "continue", "at": "switch api to 25"}
+
+
+def test_a_release_on_its_way_back_goes_on_going_back(api: Api) -> None:
+    write(api, run_of(begin(api.client(), ALICE)), "switch api to 25: begins", "switch api back: begins")
+    report = begin(api.client(), BOB)
+    assert (report["decision"], report["at"]) == ("back", "switch api back")
+
+
+def test_a_refusal_leaves_the_lock_free(api: Api) -> None:
+    begin(api.client(), ALICE)
+    entries = said(api, "shop-prod-index")
+    with pytest.raises(Refused, match=r"1\.5\.0 has to wait"):
+        begin(api.client(), replace(BOB, want=replace(BOB.want, version="1.5.0")))
+    assert (holder(api), said(api, "shop-prod-index")) == ("", entries)
+
+
+def test_check_mode_writes_nothing_and_names_the_living_holder(api: Api) -> None:
+    write(api, run_of(begin(api.client(), ALICE)), "stage api: begins")
+    before, api.heard = json.dumps(api.objects), []
+    report = begin(api.client(dry_run=True), BOB)
+    assert (report["decision"], report["changed"], report["run"]) == ("continue", True, {})
+    assert "but alice@build-7 holds the lock, for another 60 s" in report["sentence"]
+    assert json.dumps(api.objects) == before
+    assert {method for method, _path in api.heard} == {"GET"}
+
+
+def test_wherever_a_beginning_dies_the_next_one_finds_its_way() -> None:
+    for api in deaths(lambda api: lambda: begin(api.client(), ALICE)):
+        report = begin(api.client(), BOB)
+        assert report["decision"] in ("start", "continue")
+        known = index(api)
+        assert known.unfinished
+        assert known.unfinished.release == report["run"]["release"]
+        assert [one.verdict for one in known.attempts[:-1]] in ([], ["stopped"])
+        assert said(api, report["run"]["release"])[0] == "release begins"
+        assert known.hold("1.4.0") is None
+
+
+def test_wherever_a_resumption_dies_the_next_one_finds_its_way() -> None:
+    def doing(api: Api) -> Callable[[], Any]:
+        write(api, run_of(begin(api.client(), ALICE)), "switch api to 25: begins")
+        return lambda: begin(api.client(), BOB)
+
+    for api in deaths(doing):
+        report = begin(api.client(), replace(BOB, who="carol@laptop"))
+        assert (report["decision"], report["weight"]) == ("continue", 25)
+        assert len(index(api).attempts) == 1
+        assert ledger(api, report["run"]["release"])[-1].who == "carol@laptop"
+
+
+def test_wherever_an_end_dies_it_can_be_repeated() -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        runs.append(run_of(begin(api.client(), ALICE)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    for api in deaths(doing):
+        end(api.client(), runs[-1], RELEASED)
+        assert not end(api.client(), runs[-1], End("failed"))["changed"]
+        assert_ended(api, runs[-1])
+        assert holder(api) == ""
+
+
+def assert_ended(api: Api, run: Run) -> None:
+    assert said(api, run.release) == ["release begins", "release ends", "sealed"]
+    (attempt,) = index(api).attempts
+    assert (attempt.verdict, attempt.seconds) == ("released", 12.5)
+    assert ledger(api, "shop-prod-index")[-1].after["head"] == ledger(api, run.release)[-1].head.report()
+
+
+def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        runs.append(run_of(begin(api.client(), ALICE)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    for api in deaths(doing):
+        has_ended = "release ends" in said(api, runs[-1].release)
+        foreseen = begin(api.client(dry_run=True), replace(BOB, want=replace(BOB.want, changes=False)))
+        report = begin(api.client(), replace(BOB, want=replace(BOB.want, changes=False)))
+        assert report["decision"] == foreseen["decision"] == ("nothing" if has_ended else "continue")
+        if has_ended:
+            assert_ended(api, runs[-1])
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_first_lock_whose_answer_is_lost_is_held(api: Api, arrived: bool) -> None:
+    def trouble(request: Request) -> SimpleNamespace | None:
+        if request.method != "POST" or "leases" not in request.path:
+            return None
+        api.trouble = lambda request: None
+        if arrived:
+            api.handle(request)
+        return failure(500, "etcd is busy", api.now)
+
+    api.trouble = trouble
+    assert begin(api.client(), ALICE)["decision"] == "start"
+    assert holder(api) == "alice@build-7"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_api_server_that_fails_every_fifth_request_only_takes_longer(seed: int) -> None:
+    api, chance = Api(), random.Random(seed)
+
+    def trouble(request: Request) -> SimpleNamespace | None:
+        if chance.random() > 0.2:
+            return None
+        if chance.random() < 0.5:
+            api.handle(request)
+        return failure(500, "etcd is busy", api.now)
+
+    api.trouble = trouble
+    run = run_of(begin(api.client(), ALICE))
+    end(api.client(), run, RELEASED)
+    api.trouble = lambda request: None
+    assert_ended(api, run)
+    assert said(api, "shop-prod-index") == ["begun", "ended"]
+
+
+def test_a_failed_version_is_held_and_lifted_with_a_reason(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), End("rolled back", "api answers 500"))
+    with pytest.raises(Refused, match="is on hold"):
+        begin(api.client(), ALICE)
+    assert holder(api) == ""
+    again = begin(api.client(), replace(ALICE, want=replace(ALICE.want, lift="the database was full")))
+    assert again["decision"] == "start"
+    assert again["run"]["release"] == "shop-prod-1-4-0-20261121t160000z-2"
+    assert [entry.after.get("reason") for entry in ledger(api, "shop-prod-index") if entry.what == "lifted"] == [
+        "the database was full"
+    ]
+
+
+def test_a_release_that_is_taken_back_by_hand_is_a_release_of_its_own_and_holds_its_version(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    nameless = replace(ALICE, want=replace(ALICE.want, version=""))
+    taken_back = begin(api.client(), nameless)
+    assert (taken_back["decision"], "1.4.0" in taken_back["sentence"]) == ("back", True)
+    end(api.client(), run_of(taken_back), End("rolled back"))
+    assert begin(api.client(), nameless)["decision"] == "nothing"
+    with pytest.raises(Refused, match=r"1\.4\.0 is on hold"):
+        begin(api.client(), ALICE)
+
+
+def test_a_release_that_must_not_go_back_is_given_up_for_the_version_that_mends_it(api: Api) -> None:
+    stuck = run_of(begin(api.client(), ALICE))
+    write(api, stuck, "stage api: begins", "stage api: done", "switch api to 100: begins")
+    mending = replace(BOB, want=replace(ALICE.want, version="1.4.1"), takeover=True, reason="alice is gone")
+    with pytest.raises(Refused, match="has to wait for it"):
+        begin(api.client(), mending)
+    begun = begin(api.client(), replace(mending, want=replace(mending.want, policy="forward")))
+    assert (begun["decision"], begun["weight"]) == ("start", 0)
+    assert run_of(begun).release != stuck.release
+    told = tell(api.client(), "shop", "shop-prod")
+    assert [(one["version"], one["verdict"]) for one in told["releases"]] == [("1.4.0", "failed"), ("1.4.1", "")]
+    assert [hold["version"] for hold in told["holds"]] == ["1.4.0"]
+
+
+def test_a_hold_can_be_lifted_beforehand_and_only_once(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), End("failed"))
+    lifting = ("shop", "shop-prod", "1.4.0", "mended", "carol@desk")
+    assert lift(api.client(dry_run=True), *lifting)["changed"]
+    assert [lift(api.client(), *lifting)["changed"] for _time in range(2)] == [True, False]
+    assert begin(api.client(), ALICE)["decision"] == "start"
+
+
+def test_an_altered_index_is_refused_with_what_is_wrong_and_leaves_the_lock_free(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), End("rolled back"))
+    chunk = api.objects[CONFIGMAP.path("shop", "ledger-shop-prod-index-1")]
+    chunk["data"]["00000002"] = chunk["data"]["00000002"].replace("rolled back", "released")
+    with pytest.raises(Refused, match="entry 2 is altered") as refused:
+        begin(api.client(), ALICE)
+    assert [(one["kind"], one["number"]) for one in refused.value.details["findings"]] == [("altered", 2)]
+    assert holder(api) == ""
+    with pytest.raises(Refused, match="entry 2 is altered"):
+        tell(api.client(), "shop", "shop-prod")
+
+
+def test_a_run_that_lost_the_lock_cannot_end_the_release(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    begin(api.client(), BOB)
+    with pytest.raises(Refused, match="is stale: this run does not hold the lock"):
+        end(api.client(), run, RELEASED)
+    assert "release ends" not in said(api, run.release)
+
+
+def test_an_end_needs_a_release_that_began(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    with pytest.raises(Refused, match="shop-9 is not in the index"):
+        end(api.client(), replace(run, release="shop-9"), RELEASED)
+
+
+def test_check_mode_ends_nothing(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    before = json.dumps(api.objects)
+    assert end(api.client(dry_run=True), run, RELEASED)["changed"]
+    assert json.dumps(api.objects) == before
+
+
+def test_both_ledgers_are_mirrored_and_a_full_disk_only_warns(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    report = begin(api.client(), replace(ALICE, mirror=str(tmp_path / "file")))
+    assert "the mirror cannot be written" in report["warnings"][0]
+    run = run_of(report)
+    (tmp_path / "file").unlink()
+    assert end(api.client(), run, RELEASED)["warnings"] == []
+    mirrored = (tmp_path / "file" / run.release / "ledger.jsonl").read_text().splitlines()
+    assert mirrored == Store(api.client(), "shop", run.release).texts()
+    mirrored = (tmp_path / "file" / "index" / "ledger.jsonl").read_text().splitlines()
+    assert mirrored == Store(api.client(), "shop", "shop-prod-index").texts()
+
+
+def test_it_tells_what_there_was_and_where_the_unfinished_one_stands(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    newer = replace(ALICE, want=replace(ALICE.want, version="1.5.0"))
+    end(api.client(), run_of(begin(api.client(), newer)), End("rolled back"))
+    run = run_of(begin(api.client(), replace(ALICE, want=replace(ALICE.want, version="1.5.1"))))
+    write(api, run, "stage api: begins", "stage api: done", "switch api to 25: begins")
+    told = tell(api.client(), "shop", "shop-prod")
+    assert [(one["number"], one["version"], one["verdict"]) for one in told["releases"]] == [
+        (1, "1.4.0", "released"),
+        (2, "1.5.0", "rolled back"),
+        (3, "1.5.1", ""),
+    ]
+    assert [hold["version"] for hold in told["holds"]] == ["1.5.0"]
+    assert (told["owner"]["holder"], told["typical_seconds"]) == ("alice@build-7", 12.5)
+    assert (told["unfinished"]["at"], told["unfinished"]["done"]) == ("switch api to 25", ["stage api"])
+    assert "in the middle of 'switch api to 25' (api 25 %)" in told["unfinished"]["sentence"]
+
+
+def test_of_no_releases_it_tells_nothing(api: Api) -> None:
+    nothing = {"releases": [], "unfinished": {}, "holds": [], "owner": {}, "typical_seconds": 0.0}
+    assert tell(api.client(), "shop", "shop-prod") == nothing

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""There is a decision for whatever a dead run left, and it is the right one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
+from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
+from ansible_collections.runbook.release.plugins.module_utils.release.machine import BACK
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import Decision, Want, decide
+from ansible_collections.runbook.release.plugins.module_utils.release.story import Story
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .chained import BEGINS, begun, chain, ended, lifted, story
+from .test_story import journals
+
+WANT = Want("1.4.0", inputs=BEGINS["inputs"])  # type: ignore[arg-type]
+SHIFTING = ("release begins", "stage api: begins", "stage api: done", "switch api to 25: begins")
+
+
+def index(*said: tuple[str, Any]) -> Index:
+    return Index.of(chain(said))
+
+
+UNFINISHED = index(begun("r1"))
+
+
+def kind(known: Index, told: Story, want: Want) -> str:
+    try:
+        return decide(known, told, want).kind
+    except Refused as refused:
+        return "refused" if refused.remedy else "refused without a way on"
+
+
+@given(journals(), st.sampled_from(["continue", "rollback", "ask"]), st.booleans())
+def test_every_ledger_and_every_policy_has_its_decision(whats: list[str], policy: str, changes: bool) -> None:
+    told = story(*whats)
+    found = kind(UNFINISHED, told, replace(WANT, policy=policy, changes=changes, inputs=told.begun.get("inputs", {})))
+    if policy == "ask":
+        assert found == "refused"
+    elif told.way == BACK or policy == "rollback":
+        assert found == "back"
+    else:
+        assert found == "continue"
+
+
+@pytest.mark.parametrize("policy", ["continue", "rollback", "ask"])
+def test_with_nothing_unfinished_a_release_starts_if_there_is_something_to_do(policy: str) -> None:
+    for known in (
+        index(),
+        index(begun("r0"), ended("r0", version="1.3.0")),
+        index(begun("r0"), ended("r0", "stopped")),
+    ):
+        assert kind(known, Story(), replace(WANT, policy=policy)) == "start"
+        assert kind(known, Story(), replace(WANT, policy=policy, changes=False)) == "nothing"
+
+
+def test_an_unfinished_release_of_another_version_names_both_ways_on() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(UNFINISHED, story(*SHIFTING), replace(WANT, version="1.5.0"))
+    assert "Release r1 of 1.4.0, begun by bob@laptop" in str(refused.value)
+    assert "-e release_version=1.4.0 -e release_resume=continue" in str(refused.value)
+    assert "-e release_version=1.4.0 -e release_resume=rollback" in str(refused.value)
+    assert "then release 1.5.0" in str(refused.value)
+
+
+def test_ask_says_where_it_stands_and_both_commands() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(UNFINISHED, story(*SHIFTING), replace(WANT, policy="ask"))
+    for part in (
+        "Release r1 of 1.4.0, begun by bob@laptop at 2026-11-24T19:00:00Z",
+        "in the middle of 'switch api to 25' (api 25 %); bob@laptop recorded last, at 2026-11-24T19:00:03Z",
+        "-e release_version=1.4.0 -e release_resume=continue",
+        "-e release_version=1.4.0 -e release_resume=rollback",
+    ):
+        assert part in str(refused.value)
+
+
+def test_ask_offers_no_way_forward_to_what_was_going_back() -> None:
+    with pytest.raises(Refused) as refused:
+        decide(UNFINISHED, story(*SHIFTING, "switch api back: begins"), replace(WANT, policy="ask"))
+    assert "release_resume=continue" not in str(refused.value)
+    assert "release_resume=rollback" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "named"),
+    [
+        ({"chart of api": "other", "live api": "bb"}, ["chart of api"]),
+        ({"live api": "bb"}, ["chart of api"]),
+        ({"chart of api": "aa", "live api": "bb", "values of api": "cc"}, ["values of api"]),
+        ({"chart of api": "aa", "live api": "other"}, []),
+        ({"chart of api": "aa"}, []),
+    ],
+)
+def test_only_the_same_inputs_are_continued_and_what_is_live_may_change(
+    inputs: dict[str, str], named: list[str]
+) -> None:
+    want = replace(WANT, inputs=inputs)
+    if not named:
+        assert kind(UNFINISHED, story(*SHIFTING), want) == "continue"
+        return
+    with pytest.raises(Refused) as refused:
+        decide(UNFINISHED, story(*SHIFTING), want)
+    assert refused.value.details["changed_inputs"] == named
+    assert named[0] in str(refused.value)
+    assert kind(UNFINISHED, story(*SHIFTING), replace(want, policy="rollback")) == "back"
+
+
+def test_a_held_version_needs_a_reason() -> None:
+    held = index(begun("r1"), ended("r1", "rolled back"))
+    with pytest.raises(Refused, match=r"1\.4\.0 is on hold: release r1 ended rolled back at .*"):
+        decide(held, Story(), WANT)
+    started = decide(held, Story(), replace(WANT, lift="the database was full"))
+    assert started == Decision(
+        "start", "1.4.0 begins, no release is unfinished; its hold is lifted: the database was full"
+    )
+    assert kind(held, Story(), replace(WANT, version="1.4.1")) == "start"
+    assert kind(index(begun("r1"), ended("r1", "rolled back"), lifted()), Story(), WANT) == "start"
+
+
+def test_without_a_version_the_newest_release_is_taken_back_unless_it_was_already() -> None:
+    nameless = replace(WANT, version="")
+    assert kind(UNFINISHED, story(*SHIFTING), nameless) == "back"
+    assert kind(index(begun("r1"), ended("r1")), Story(), nameless) == "back"
+    assert kind(index(begun("r1"), ended("r1", "rolled back")), Story(), nameless) == "nothing"
+    assert kind(index(), Story(), nameless) == "nothing"

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans as files: made, read again, compared with the approved one, and signed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.modules import release_approval, release_plan
+
+SECRET = "hunter2-correct-horse"
+ROLES = ("lead", "qa", "security", "devops", "customer")
+Options = dict[str, Any]
+Run = Callable[..., dict[str, Any]]
+
+
+def manifests(image: str, password: str) -> str:
+    return f"""apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: shop-blue}}
+spec: {{template: {{spec: {{containers: [{{name: shop, image: "{image}", args: [{password}]}}]}}}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: shop-blue}}
+data: {{password: {password}}}
+"""
+
+
+def staged(version: str = "1.6.0", live: str = "blue", live_version: str = "1.5.0") -> dict[str, Any]:
+    """What helm_bluegreen returns in check mode with a diff."""
+    target = "green" if live == "blue" else "blue"
+    weights = {live: 100, target: 0}
+    versions = {live: live_version, target: "1.4.0"}
+    before, after = manifests("shop:1.5.0", "old"), manifests(f"shop:{version}", SECRET)
+    return {
+        "changed": True,
+        "target": target,
+        "live": live,
+        "idle": target,
+        "first": False,
+        "awaits_traffic": True,
+        "version": version,
+        "digest": "sha256:" + "4f" * 32,
+        "capacity": {f"Deployment/shop-{target}": 3},
+        "plan": [f"upgrade release shop-{target} with version {version}", f"wait until {target} is ready"],
+        "colours": {
+            colour: {
+                "release": f"shop-{colour}",
+                "service": f"shop-{colour}",
+                "version": versions[colour],
+                "digest": "sha256:91aa20",
+                "revision": 7,
+                "status": "deployed",
+                "ready": 3,
+                "desired": 3,
+                "weight": weights[colour],
+                "quarantined": "",
+            }
+            for colour in ("blue", "green")
+        },
+        "seconds": 1.93,
+        "diff": [
+            {"before_header": f"idle shop-{target} 1.4.0", "after_header": "", "before": "", "after": after},
+            {"before_header": f"live shop-{live} 1.5.0", "after_header": "", "before": before, "after": after},
+        ],
+    }
+
+
+def component(**more: Any) -> Options:
+    return {
+        "name": "shop",
+        "source": {
+            "kind": "helm",
+            "chart": "/srv/checkouts/alice/charts/shop",
+            "repo": "",
+            "image": "registry.example/shop",
+            "values": {"image": {"tag": "1.6.0"}, "database": {"password": SECRET}},
+        },
+        "entry": {"kind": "httproute", "name": "shop", "namespace": None},
+        "smoke": [{"name": "health", "source": {"kind": "service", "path": "/healthz"}, "expect": "== 200"}],
+        "urls": [{"url": "http://shop.example/version"}],
+        **more,
+    }
+
+
+OPTIONS: Options = {
+    "system": "shop",
+    "environment": "prod",
+    "version": "1.6.0",
+    "components": [component()],
+    "staged": {"shop": staged()},
+    "shift": {"steps": [5, 25, 100], "hold": 100, "drain": 0},
+    "witness": {"rate": 200, "samples": 20},
+    "gates": {"step": [{"name": "p95", "source": {"kind": "prometheus", "token": SECRET}, "expect": "< 300 ms"}]},
+    "approvals": {"before": {"qa": 1, "lead": 2}, "signers": "/etc/releases/signers"},
+}
+
+
+def options(**changes: Any) -> Options:
+    """The options with some of them changed; a dotted name is changed inside."""
+    given = copy.deepcopy(OPTIONS)
+    for name, value in changes.items():
+        *above, last = name.split("__")
+        place: Any = given
+        for step in above:
+            place = place[int(step)] if step.isdecimal() else place[step]
+        place[last] = value
+    return given
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_module(given: Options | None = None, **more: Any) -> dict[str, Any]:
+        with patch_module_args({**(OPTIONS if given is None else given), **more}), pytest.raises(SystemExit):
+            release_plan.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run_module
+
+
+@pytest.fixture
+def approved(run: Run, tmp_path: Path) -> Path:
+    run(path=str(tmp_path / "approved"))
+    return tmp_path / "approved" / "plan.json"
+
+
+def test_the_same_release_has_the_same_plan_on_another_machine_and_at_another_time(run: Run, tmp_path: Path) -> None:
+    first = run(path=str(tmp_path / "one"))
+    elsewhere = options(components__0__source__chart="/home/bob/src/charts/shop")
+    elsewhere["staged"]["shop"]["seconds"] = 4.2
+    elsewhere["approvals"]["signers"] = "/home/bob/signers"
+    second = run(elsewhere, path=str(tmp_path / "two"))
+    assert first["digest"] == second["digest"]
+    files = [(tmp_path / folder / "plan.json").read_bytes() for folder in ("one", "two")]
+    assert files[0] == files[1]
+
+
+def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
+    digests = {run()["digest"]}
+    changes: list[Options] = [
+        {"staged__shop__capacity": {"Deployment/shop-green": 4}},
+        {"staged__shop__plan": ["install release shop-green with version 1.6.0"]},
+        {"rollback": {"keep_warm": "24h"}},
+        {"backups": [{"name": "orders"}]},
+        {"typical_seconds": 400},
+        {"override": "the customer is down"},
+    ]
+    for change in changes:
+        digests.add(run(options(**change))["digest"])
+    assert len(digests) == len(changes) + 1
+
+
+def test_no_secret_leaves_the_module(run: Run, tmp_path: Path) -> None:
+    made = run(path=str(tmp_path / "plan"), _ansible_diff=True, _ansible_verbosity=4)
+    refused = run(version="", approved=str(tmp_path / "plan"), _ansible_diff=True)
+    assert refused["failed"]
+    written = "".join(file.read_text() for file in (tmp_path / "plan").iterdir())
+    assert "database.password" in made["page"]
+    assert SECRET not in json.dumps([made, refused]) + written
+
+
+def test_words_of_the_values_stay_readable_elsewhere(run: Run) -> None:
+    made = run(options(components__0__source__values={"fullnameOverride": "shop", "environment": "prod"}))
+    assert "shop 1.6.0 in prod" in made["page"]
+    assert made["inputs"]["components"] == "shop"
+
+
+def test_a_user_in_the_url_of_a_chart_repository_is_left_out(run: Run) -> None:
+    made = run(options(components__0__source__repo=f"https://bot:{SECRET}@charts.example/stable"))
+    assert "repo https://charts.example/stable" in made["inputs"]["shop source"]
+    assert SECRET not in json.dumps(made)
+
+
+def test_the_files_are_private_and_written_once(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "plan"
+    assert run(path=str(folder))["changed"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {
+        "plan.json": 0o600,
+        "plan.md": 0o600,
+    }
+    assert not run(path=str(folder))["changed"]
+    assert run(version="1.6.1", path=str(folder))["changed"]
+
+
+def test_check_mode_writes_nothing_and_shows_the_page(run: Run, tmp_path: Path) -> None:
+    made = run(path=str(tmp_path / "plan"), _ansible_check_mode=True, _ansible_diff=True)
+    assert (made["changed"], made["diff"]["before"], made["diff"]["after"]) == (True, "", made["page"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_approved_plan_whose_inputs_are_the_same_is_the_plan(run: Run, approved: Path) -> None:
+    again = options(staged__shop__plan=["scale Deployment shop-green to 3"])
+    taken = run(again, approved=str(approved))
+    assert taken["digest"] == json.loads(approved.read_text())["digest"]
+    assert taken["plan"]["components"][0]["steps"][0].startswith("upgrade release")
+    assert run(again, approved=str(approved.parent))["digest"] == taken["digest"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"version": "1.7.0"}, "version 1.6.0 → 1.7.0"),
+        ({"environment": "staging"}, "environment: prod → staging"),
+        ({"components__0__source__values": {"image": {"tag": "1.6.0"}}}, "values of shop changed"),
+        (
+            {"components__0__source__image": "other/shop"},
+            "source of shop: kind helm chart shop image registry.example/",
+        ),
+        ({"components__0__entry__name": "web"}, "entry of shop: httproute shop → httproute web"),
+        ({"components__0__replicas": 5}, "replicas of shop: none → 5"),
+        ({"components__0__smoke": []}, "smoke of shop changed"),
+        ({"staged__shop__digest": "sha256:" + "5e" * 32}, "manifests of shop changed"),
+        ({"shift__hold": 10}, "shift: 5, 25, 100 % held for 100 s each → 5, 25, 100 % held for 10 s each"),
+        ({"gates": {}}, "gate step changed"),
+        ({"migrations": [{"name": "drop", "class": "contract"}]}, "migrations: none → drop (contract)"),
+        ({"witness__rate": 0}, "→ none"),
+        ({"approvals": {}}, "approvals changed"),
+        ({"emergency": "fire"}, "emergency: none → fire"),
+        ({"windows": [{"rrule": "FREQ=DAILY;BYHOUR=2", "timezone": "UTC", "duration": "2h"}]}, "windows changed"),
+    ],
+)
+def test_every_changed_input_is_named(run: Run, approved: Path, change: Options, sentence: str) -> None:
+    refused = run(options(**change), approved=str(approved))
+    assert refused["failed"]
+    assert sentence in refused["msg"]
+    assert [one["sentence"] for one in refused["changed_inputs"]] == [refused["changed_inputs"][0]["sentence"]]
+
+
+def test_what_is_live_now_is_compared_unless_the_release_itself_changed_it(run: Run, approved: Path) -> None:
+    moved = options(staged__shop__colours__green=dict(staged()["colours"]["green"], version="1.6.0", weight=25))
+    moved["staged"]["shop"]["colours"]["blue"]["weight"] = 75
+    refused = run(moved, approved=str(approved))
+    assert "live state of shop: blue 1.5.0 → blue 1.5.0 75 %, green 1.6.0 25 %" in refused["msg"]
+    assert "failed" not in run(moved, approved=str(approved), resumed=True)
+    under_way = {"resumed": True, "freezes": [{"from": "2026-12-24", "to": "2026-12-26", "reason": "holidays"}]}
+    assert "failed" not in run(moved, approved=str(approved), **under_way)
+    other = run(moved, approved=str(approved), resumed=True, version="1.7.0")
+    assert [one["name"] for one in other["changed_inputs"]] == ["version"]
+
+
+def test_a_release_by_somebody_else_in_between_is_told_with_the_colours(run: Run, approved: Path) -> None:
+    since = options(staged__shop=staged(live="green", live_version="1.6.0"))
+    since["staged"]["shop"]["digest"] = "sha256:" + "5e" * 32
+    refused = run(since, approved=str(approved))
+    assert "live state of shop: blue 1.5.0 → green 1.6.0" in refused["msg"]
+    assert "manifests of shop changed, green → blue" in refused["msg"]
+
+
+def test_a_component_that_is_new_is_one_change(run: Run, approved: Path) -> None:
+    more = options(staged__worker=staged())
+    more["components"].append(component(name="worker"))
+    refused = run(more, approved=str(approved))
+    assert [one["sentence"] for one in refused["changed_inputs"]] == ["components: shop → shop, worker"]
+
+
+def test_a_plan_edited_by_hand_is_refused(run: Run, approved: Path) -> None:
+    document = json.loads(approved.read_text())
+    document["plan"]["shift"]["hold"] = 1
+    approved.write_text(json.dumps(document))
+    for given in ({"state": "shown"}, {}):
+        refused = run(approved=str(approved), **given)
+        assert "was edited after it was made" in refused["msg"]
+        assert document["digest"] in refused["msg"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": "x", "plan": {"type": "other", "inputs": {}}}'])
+def test_a_file_that_is_no_plan_is_refused(run: Run, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    assert "This is not a plan" in run(approved=str(file))["msg"]
+    assert "cannot be read" in run(approved=str(tmp_path / "nowhere.json"))["msg"]
+
+
+def test_a_plan_is_shown_as_it_was_made(run: Run, approved: Path) -> None:
+    shown = run({"state": "shown", "approved": str(approved)})
+    made = run()
+    assert (shown["changed"], shown["page"], shown["digest"]) == (False, made["page"], made["digest"])
+    (approved.parent / "plan.md").write_text("nothing to see here")
+    assert run({"state": "shown", "approved": str(approved.parent)})["page"] == made["page"]
+
+
+def test_a_plan_at_hand_is_kept_beside_the_record_as_it_was_made(run: Run, tmp_path: Path) -> None:
+    made = run()
+    given = {"state": "shown", "plan": made["plan"], "path": str(tmp_path / "record")}
+    assert [run(given)["changed"] for _time in range(2)] == [True, False]
+    kept = run({"state": "shown", "approved": given["path"]})
+    assert (kept["digest"], kept["plan"], kept["page"]) == (made["digest"], made["plan"], made["page"])
+    assert stat.S_IMODE((tmp_path / "record").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "record").iterdir()} == {0o600}
+    assert "This is not a plan" in run({"state": "shown", "plan": {"type": "other"}})["msg"]
+
+
+def test_a_plan_of_another_system_is_not_shown(run: Run, approved: Path) -> None:
+    given = {"state": "shown", "approved": str(approved)}
+    assert "This is the plan of shop 1.6.0 in prod, not of system till" in run(given, system="till")["msg"]
+    assert "not of version 1.6.1" in run(given, version="1.6.1")["msg"]
+    assert "failed" not in run(given, system="shop", version="1.6.0")
+
+
+def test_a_component_nobody_staged_is_refused(run: Run) -> None:
+    assert "staged.shop is not a result of helm_bluegreen" in run(staged={})["msg"]
+    assert "components[0].entry is missing" in run(components=[component(entry=None)])["msg"]
+
+
+def test_five_roles_sign_the_digest_and_a_changed_plan_has_no_approval(
+    run: Run, approved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signers = tmp_path / "signers"
+    signers.mkdir()
+    for role in ROLES:
+        key = tmp_path / role
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        public = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+        (signers / f"{role}.allowed_signers").write_text(f"{role}@example.com {public}\n")
+
+    def approve(plan: dict[str, Any], **more: Any) -> dict[str, Any]:
+        scope = {"digest": plan["digest"], "system": plan["plan"]["system"], "environment": plan["plan"]["environment"]}
+        paths = {"path": str(tmp_path / "approvals"), "signers": str(signers)}
+        with patch_module_args({**scope, **paths, **more}), pytest.raises(SystemExit):
+            release_approval.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    verified = {"state": "verified", "required": dict.fromkeys(ROLES, 1), "starter": "devops@example.com"}
+    plan = run({"state": "shown", "approved": str(approved)})
+    for role in ROLES:
+        assert approve(plan, **verified)["failed"]
+        approve(plan, state="signed", role=role, key=str(tmp_path / role))
+    assert approve(run(approved=str(approved)), **verified)["missing"] == {}
+    assert set(approve(run(version="1.6.1"), **verified)["missing"]) == set(ROLES)
