@@ -78,7 +78,7 @@ def kubectl(*argv: str) -> str:
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    return (report.outcome, "", "") if report.when == "call" else None
+    return (report.outcome, "", report.outcome.upper()) if report.when == "call" else None
 
 
 @pytest.hookimpl(trylast=True)
