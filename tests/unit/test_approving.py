@@ -95,7 +95,7 @@ class Place:
 
     def play(self, playbook: Path, hosts: dict[str, dict[str, Any]], *options: str) -> str:
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
-        program = [sys.executable, "-m", "ansible", "playbook"]
+        program = [sys.executable, "-c", "from ansible.cli.playbook import main; main()"]
         argv = [*program, f"--inventory={self.folder / 'hosts.yml'}", str(playbook), *options]
         env = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
