@@ -78,7 +78,7 @@ def kubectl(*argv: str) -> str:
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    return (report.outcome, "", "") if report.when == "call" else None
+    return (report.outcome, "", report.outcome.upper()) if report.when == "call" else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -94,13 +94,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     name = report.nodeid.rpartition("[")[2].rstrip("]") if "[" in report.nodeid else _words(report.nodeid)
     consistent = f"{columns['consistent']:.1f} s" if "consistent" in columns else ""
     cells = (columns.get("policy", ""), columns.get("outcome", ""), consistent)
-    verdict = "FAILED" if report.failed else ""
+    verdict = f"FAILED: {_reason(report)}" if report.failed else ""
     line = LAYOUT.format(name, *cells, f"{report.duration:.0f} s", columns.get("requests", ""), verdict)
     print(line.rstrip(), flush=True)
 
 
 def pytest_unconfigure() -> None:
     print(f"{RESULTS['passed']} passed, {RESULTS['failed']} failed")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr).partition("\n")[0][:200]
 
 
 def _words(nodeid: str) -> str:

@@ -172,7 +172,7 @@ class OwnWitness:
                 "identity": {"json": "version"},
                 "versions": versions,
                 "rate": 100,
-                "timeout": 10000,
+                "timeout": 5000,
                 "duration": 900,
             }
         )

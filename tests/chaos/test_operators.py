@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.release import machine
 
-from .faults import audited_writes, clock_off_by, steal_lock
+from .faults import audited_writes, steal_lock, wrong_clock
 from .operators import QUICK, SYSTEM, called, deploy
 from .site import OwnWitness, Site, View
 
@@ -92,7 +92,7 @@ def test_a_clock_ten_minutes_ahead_takes_no_lock_from_the_living(
     with users.asking():
         holder = deploy(new, tmp_path, env=called("right"), release_lift="chaos")
         site.until(tells(machine.begins(machine.stage(SYSTEM)), before), holder)
-        other = deploy(new, tmp_path / "other", env=called("ahead"), prefix=clock_off_by("+600"))
+        other = deploy(new, tmp_path / "other", env={**called("ahead"), **wrong_clock(tmp_path, 600)})
         code = other.wait()
         holder.wait()
     view = site.view()
@@ -103,16 +103,16 @@ def test_a_clock_ten_minutes_ahead_takes_no_lock_from_the_living(
     assert site.trouble(users) == []
 
 
-@pytest.mark.parametrize("shift", ["+600", "-600"], ids=lambda shift: f"killed with a clock {shift} s off")
+@pytest.mark.parametrize("shift", [600, -600], ids=lambda shift: f"killed with a clock {shift} s off")
 def test_a_release_begun_by_a_wrong_clock_goes_on_by_a_right_one(
-    site: Site, versions: tuple[str, str], shift: str, tell: Callable[..., None], tmp_path: Path
+    site: Site, versions: tuple[str, str], shift: int, tell: Callable[..., None], tmp_path: Path
 ) -> None:
     """Without a witness of the release: on one machine that keeps the right time, which no operator's would."""
     _old, new = versions
     users = OwnWitness(tmp_path / "witness", versions)
     before = site.view()
     with users.asking():
-        first = deploy(new, tmp_path, prefix=clock_off_by(shift), release_lift="chaos", **UNWITNESSED)
+        first = deploy(new, tmp_path, env=wrong_clock(tmp_path, shift), release_lift="chaos", **UNWITNESSED)
         site.until(tells(machine.done(machine.switch(SYSTEM, 25)), before), first)
         first.kill()
         second = deploy(new, tmp_path, **TAKEOVER, **UNWITNESSED)

@@ -18,7 +18,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release import mac
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import BACK, Point, Said
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import Path as Way
 
-from .operators import QUICK, SYSTEM, Operator, deploy
+from .operators import QUICK, SYSTEM, deploy
 from .site import HOST, OwnWitness, Site, View
 
 WAY = Way.of([SYSTEM], QUICK["release_shift"]["steps"])
@@ -104,7 +104,7 @@ def test_killed_and_started_again(
         dead = site.view()
         again = {"release_takeover": True, "release_reason": "killed by chaos", "release_resume": death.policy}
         second = deploy(new, tmp_path, **again, **gates(death.fails))
-        site.until(consistent(dead, death.policy, second), second)
+        site.until(consistent(dead, death.policy), second)
         seconds = time.monotonic() - second.began
         code = second.wait()
     view = site.view()
@@ -130,18 +130,15 @@ def reached(point: Point, before: View) -> Callable[[View], bool]:
     return holds
 
 
-def consistent(dead: View, policy: str, second: Operator) -> Callable[[View], bool]:
+def consistent(dead: View, policy: str) -> Callable[[View], bool]:
     """Whether the release that was killed is in somebody's hands again, with traffic where its journal says.
 
-    On the way back that is: where it came from. A release that had ended needs an index that knows it; one that had
-    never begun, that nothing was.
+    On the way back that is: where it came from. A release that had ended, or never begun, only needs an index that
+    knows it.
     """
     release = dead.newest
-    over = bool(dead.end(release))
 
     def holds(view: View) -> bool:
-        if over:
-            return second.ended
         if view.end(release):
             return True
         whats = view.whats(release)

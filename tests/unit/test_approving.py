@@ -95,8 +95,8 @@ class Place:
 
     def play(self, playbook: Path, hosts: dict[str, dict[str, Any]], *options: str) -> str:
         (self.folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        argv = [program, f"--inventory={self.folder / 'hosts.yml'}", str(playbook), *options]
+        program = [sys.executable, "-c", "from ansible.cli.playbook import main; main()"]
+        argv = [*program, f"--inventory={self.folder / 'hosts.yml'}", str(playbook), *options]
         env = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
         done = subprocess.run(argv, check=False, cwd=ROOT, env=env, **streams)

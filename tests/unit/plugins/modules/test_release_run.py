@@ -74,11 +74,11 @@ def test_check_mode_decides_and_writes_nothing(run: Run, api: Api) -> None:
     assert (result["decision"], result["run"], api.objects) == ("start", {}, {})
 
 
-def test_a_mirror_that_cannot_be_written_is_a_warning(run: Run, tmp_path: Path) -> None:
+def test_a_mirror_that_cannot_be_written_is_a_warning(run: Run, warned: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run(**SHOP, mirror=str(tmp_path / "file"))
     assert result["decision"] == "start"
-    assert "the mirror cannot be written" in json.dumps(result["warnings"]), result
+    assert "the mirror cannot be written" in warned[0]
 
 
 def test_the_head_is_signed_at_the_end_and_told_each_time(
@@ -103,11 +103,11 @@ def test_without_a_key_the_head_is_told_and_not_signed(run: Run, tmp_path: Path)
     assert Mirror(begun["mirror"]).heads() == []
 
 
-def test_a_key_that_is_not_there_is_a_warning_at_the_end(run: Run, tmp_path: Path) -> None:
+def test_a_key_that_is_not_there_is_a_warning_at_the_end(run: Run, warned: list[str], tmp_path: Path) -> None:
     begun = run(**SHOP, signing_key=str(tmp_path / "absent"))["run"]
     ended = run(state="ended", run=begun, verdict="released")
     assert (ended["verdict"], ended["head"]["number"], "signature" in ended["head"]) == ("released", 3, False)
-    assert "the head of the ledger could not be signed" in json.dumps(ended["warnings"])
+    assert "the head of the ledger could not be signed" in warned[-1]
 
 
 def test_the_plan_a_release_began_with_is_told_when_it_goes_on(run: Run) -> None:
