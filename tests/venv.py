@@ -77,19 +77,10 @@ def install(requirements: Path) -> None:
 
 
 def compile_packages() -> None:
-    """Compile what every task imports, also where Python is told not to; Ansible's many collections are not imported."""
+    """Compile what every task imports, whatever Python is told; the many collections of Ansible are left out."""
     packages = next((VENV / "lib").glob("python3*/site-packages"))
-    command = [
-        str(VENV / "bin" / "python"),
-        "-m",
-        "compileall",
-        "-q",
-        "-j",
-        "0",
-        "-x",
-        "ansible_collections",
-        str(packages),
-    ]
+    options = ("-q", "-j", "0", "-x", "ansible_collections")
+    command = [str(VENV / "bin" / "python"), "-m", "compileall", *options, str(packages)]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
