@@ -238,9 +238,7 @@ def watch(api: Any, plan: Obj) -> int:
             if failure.status == 404:
                 say("nothing to do: the Lease does not exist any more")
                 return 0
-            if failure.status in OVERTAKEN:
-                continue
-            if str(failure) != trouble:
+            if failure.status not in OVERTAKEN and str(failure) != trouble:
                 trouble = str(failure)
                 say(trouble)
             verdict = WAIT

@@ -209,6 +209,15 @@ def test_an_api_server_that_is_away_is_waited_for(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.count("connection refused") == 1
 
 
+def test_a_lock_that_cannot_be_taken_is_not_hammered(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(job.time, "sleep", pauses.append)
+    cluster, plan = in_shift()
+    cluster.failing = [job.Failure("the patch is refused", 422)] * 3 + [job.Failure("gone", 404)]
+    assert job.watch(cluster, plan) == 0
+    assert pauses == [15.0] * 3
+
+
 def test_what_was_begun_is_finished_after_a_restart() -> None:
     cluster, plan = in_shift()
     cluster.expire()
