@@ -116,15 +116,11 @@ class Journal(Book):
         self._mirror(store, entry)
 
     def _mirror(self, store: Store, entry: Entry) -> None:
-        if not self._run.mirror:
-            return
-        from ..ledger.mirror import Mirror
+        from .register import trouble_copying
 
-        try:
-            Mirror(self._run.mirror).follow(entry, store.texts)
-        except ReleaseError as error:
-            if not self._warned:
-                self._warn(str(error))
+        trouble = trouble_copying(entry, self._run.mirror, store)
+        if trouble and not self._warned:
+            self._warn(trouble)
             self._warned = True
 
 

@@ -40,15 +40,23 @@ class Register:
         return self._copied(self.store.seal(self._who, self._fence)[0])
 
     def _copied(self, entry: Entry) -> Entry:
-        if self._mirror:
-            from ..ledger.mirror import Mirror
-
-            try:
-                Mirror(self._mirror).follow(entry, self.store.texts)
-            except ReleaseError as error:
-                if str(error) not in self.warnings:
-                    self.warnings.append(str(error))
+        trouble = trouble_copying(entry, self._mirror, self.store)
+        if trouble and trouble not in self.warnings:
+            self.warnings.append(trouble)
         return entry
+
+
+def trouble_copying(entry: Entry, mirror: str, store: Store) -> str:
+    """Bring the mirror, if there is one, up to ``entry``; what keeps it from that, in words."""
+    if not mirror:
+        return ""
+    from ..ledger.mirror import Mirror
+
+    try:
+        Mirror(mirror).follow(entry, store.texts)
+    except ReleaseError as error:
+        return str(error)
+    return ""
 
 
 def index_of(
