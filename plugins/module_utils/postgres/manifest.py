@@ -83,7 +83,8 @@ class Manifest:
     """One backup. ``made_at`` is the time of the snapshot (UTC), which its contents are the contents of.
 
     ``server``: system, version, major, cluster_name. ``tables``: name, rows, digest each. ``sequences``: name to value.
-    ``large_objects``: count, digest. ``properties``: owner, encoding, collation, acl … of the database. ``folder``: where in the store its files are, if not beside the manifest.
+    ``large_objects``: count, digest. ``properties``: owner, encoding, collation, acl … of the database.
+    ``folder``: where in the store its files are, if not beside the manifest.
     ``pinned``: why it must be kept, or empty. ``phases``: seconds.
     """
 
