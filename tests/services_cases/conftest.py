@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers, one of a kind for all tests; what a test may break it gets for itself."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from services.postgres import OTHER_MAJOR, Postgres
+
+FILLED = (Path(__file__).parent / "filled.sql").read_text()
+FILLED_SETTINGS = (
+    "alter database {0} set work_mem = '8MB'",
+    "alter database {0} connection limit 50",
+    "comment on database {0} is 'orders and their events'",
+    "grant connect on database {0} to shop_reader",
+)
+LARGE_ROWS = 1_200_000
+LARGE = f"""
+create table readings (id bigint primary key, at timestamptz not null, body text not null);
+insert into readings
+select i, timestamptz '2026-01-01 00:00Z' + i * interval '1 s', md5(i::text) || md5((-i)::text)
+from generate_series(1, {LARGE_ROWS}) i;
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a test."""
+
+    server: Postgres
+    name: str
+
+    def sql(self, text: str) -> list[tuple[Any, ...]]:
+        return self.server.sql(text, self.name)
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[Postgres]:
+    with _running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_other() -> Iterator[Postgres]:
+    """A newer major version; its pg_dump also knows lz4 and zstd."""
+    with _running(OTHER_MAJOR) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Callable[..., Postgres]]:
+    """Makes servers, with the arguments of `Postgres.start`, that the test may kill, fill up or reconfigure."""
+    with ExitStack() as stack:
+        yield lambda *args, **more: stack.enter_context(_running(*args, **more))
+
+
+@pytest.fixture
+def database(postgres15: Postgres) -> Iterator[Database]:
+    """A fresh database with one of everything a dump has to carry."""
+    with filled(postgres15) as made:
+        yield made
+
+
+@pytest.fixture
+def database_other(postgres_other: Postgres) -> Iterator[Database]:
+    """The same on the newer server."""
+    with filled(postgres_other) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def large(postgres15: Postgres) -> Iterator[Database]:
+    """More than 100 MB, to be read only: its dump takes long enough to be hit in the middle."""
+    with _large(postgres15) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def large_other(postgres_other: Postgres) -> Iterator[Database]:
+    with _large(postgres_other) as made:
+        yield made
+
+
+@contextmanager
+def _running(*args: Any, **more: Any) -> Iterator[Postgres]:
+    server = Postgres.start(*args, **more)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def filled(server: Postgres) -> Iterator[Database]:
+    """Copied from a template that is filled once; goes with every database that a test named after it."""
+    if not server.sql("select from pg_database where datname = 'filled'"):
+        _make(server, "filled_draft", FILLED)
+        server.sql("alter database filled_draft rename to filled")
+    name = f"shop_{secrets.token_hex(3)}"
+    server.sql(f"create database {name} template filled")
+    for statement in FILLED_SETTINGS:
+        server.sql(statement.format(name))
+    try:
+        yield Database(server, name)
+    finally:
+        for (made,) in server.sql(
+            "select quote_ident(datname) from pg_database where starts_with(datname, %s)", values=[name]
+        ):
+            server.sql(f"drop database {made} with (force)")
+
+
+@contextmanager
+def _large(server: Postgres) -> Iterator[Database]:
+    _make(server, "large", LARGE)
+    yield Database(server, "large")
+    server.sql("drop database large with (force)")
+
+
+def _make(server: Postgres, name: str, content: str) -> None:
+    server.sql(f"drop database if exists {name} with (force)")
+    server.sql(f"create database {name}")
+    server.sql(content, name)
