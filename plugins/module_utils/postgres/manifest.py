@@ -82,8 +82,8 @@ class Proof:
 class Manifest:
     """One backup. ``made_at`` is the time of the snapshot (UTC), which its contents are the contents of.
 
-    ``server``: system, version, major, cluster_name. ``tables``: name, rows, digest each. ``sequences``: name to value.
-    ``large_objects``: count, digest. ``properties``: owner, encoding, collation, acl … of the database.
+    ``server``: system, version, major, cluster_name. ``tables``, ``sequences`` and ``large_objects`` as ``Contents``,
+    ``extensions`` … ``properties`` as ``Facts`` has them, both of the snapshot.
     ``folder``: where in the store its files are, if not beside the manifest.
     ``pinned``: why it must be kept, or empty. ``phases``: seconds.
     """
@@ -104,7 +104,7 @@ class Manifest:
     lsn: str = ""
     encryption: str = ""
     tables: tuple[Mapping[str, Any], ...] = ()
-    sequences: Mapping[str, Any] | tuple[Mapping[str, Any], ...] = ()
+    sequences: tuple[Mapping[str, Any], ...] = ()
     large_objects: Mapping[str, Any] | None = None
     settings: tuple[Any, ...] = ()
     roles: tuple[str, ...] = ()
@@ -195,10 +195,8 @@ def time_of(text: str) -> datetime:
 
 def _typed(given: Mapping[str, Any]) -> dict[str, Any]:
     values = {field.name: given[field.name] for field in fields(Manifest)}
-    for name in ("tables", "settings", "roles", "notes"):
+    for name in ("tables", "sequences", "settings", "roles", "notes"):
         values[name] = tuple(values[name])
-    if isinstance(values["sequences"], list):
-        values["sequences"] = tuple(values["sequences"])
     values["files"] = tuple(FileEntry(**file) for file in values["files"])
     values["proof"] = Proof.of(values["proof"]) if values["proof"] else None
     for name in ("made_at", "finished_at"):
