@@ -65,7 +65,7 @@ def test_a_stopped_server_leaves_nothing() -> None:
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing() -> None:
-    with pytest.raises(RuntimeError, match="did not start:\n.*no_such_setting"):
+    with pytest.raises(RuntimeError, match=r"did not start:\n.*no_such_setting"):
         Postgres.start(settings={"no_such_setting": 1})
 
 
