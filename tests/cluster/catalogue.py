@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import plan
+from cluster import database, plan
 from cluster.build import Build, module_folder, writable_copy
 from cluster.images import Image, layer, write_archive
 from cluster.plan import Places
@@ -33,6 +33,7 @@ def archives(places: Places, build: Build) -> Iterator[Path]:
     for name, key, images in (
         ("pause", _digest(), _pause),
         ("stand-in", _digest(*_stand_in_sources()), _stand_in),
+        ("database", _digest(*database.SOURCES), _database),
         ("podinfo", _digest(plan.PODINFO.key, plan.FAULTY.key), _podinfo),
     ):
         if name == "podinfo":
@@ -109,6 +110,10 @@ def _stand_in(_places: Places, scratch: Path) -> list[Image]:
         Image(f"localhost/stand-in:{tag}", (python, program), ("python3", "/app"), {"APP_VERSION": tag}, "/app")
         for tag in plan.STAND_IN_TAGS
     ]
+
+
+def _database(_places: Places, scratch: Path) -> list[Image]:
+    return database.images(scratch, _apt_sources())
 
 
 def _stand_in_sources() -> list[Path]:

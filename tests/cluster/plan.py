@@ -19,6 +19,7 @@ PODINFO_TAGS = ("6.9.2", "6.9.3", "6.9.6")
 PODINFO_ERRORS = "6.9.4"
 PODINFO_CRASHES = "6.9.5"
 STAND_IN_TAGS = ("1.5.0", "1.6.0", "1.6.1", "1.6.2", "1.7.0")
+DATABASE_MAJOR, DATABASE_SUITE = 17, "trixie"
 
 NODE = "node"
 POD_RANGE = "10.244.0.0/24"
