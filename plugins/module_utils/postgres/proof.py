@@ -5,13 +5,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .manifest import Manifest, Proof
+from ..errors import Refused
+from . import bring, compare, dbprops, decode, digest, facts, schema, scratch, timescale
+from .dbprops import Properties, Setting
+from .manifest import LEVELS, Check, Manifest, Proof
 
 if TYPE_CHECKING:
     from .server import Server
     from .store.base import Store
+
+_HEAP = """
+select format('%I.%I', n.nspname, c.relname) as name, v.msg
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+cross join lateral {schema}.verify_heapam(c.oid) v
+where c.relkind in ('r', 'm', 't') and c.relpersistence = 'p'
+order by 1 limit {most}"""
+_INDEXES = """
+select format('%I.%I', n.nspname, c.relname) as name, i.indexrelid::bigint as oid
+from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+join pg_am a on a.oid = c.relam
+where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p' and i.indisvalid
+order by 1"""
+_AMCHECK_SCHEMA = "runbook_amcheck"
 
 
 def prove(
@@ -24,14 +44,89 @@ def prove(
     identity: str = "",
     jobs: int = 1,
 ) -> Proof:
-    """Every check up to ``level``, ending after the first level of which one fails: see ``Proof.holds``.
+    """Every check up to ``level``, none after the first step that fails: see ``Proof.holds``.
 
     ``identity``: file with the age identity, for an encrypted backup. The scratch database is on ``scratch_server``, or
     beside the live one, and is always dropped.
     """
-    raise NotImplementedError
+    if level not in LEVELS:
+        raise Refused(f"{level} is no level of a proof", remedy=f"take one of {', '.join(LEVELS)}")
+    began = time.monotonic()
+    at = datetime.now(UTC)
+    checks = list(store.checked(manifest))
+    if all(check.ok for check in checks) and level != LEVELS[0]:
+        source = _readable(store, manifest, identity)
+        if level == "decode":
+            checks += decode.checks(server, source, manifest)
+        else:
+            checks += _restored(scratch_server or server, source, manifest, jobs, full=level == "full")
+    return Proof(level, at, time.monotonic() - began, tuple(checks))
 
 
 def sweep_scratch(server: Server) -> list[str]:
     """Drop scratch databases whose maker is gone; their names."""
-    raise NotImplementedError
+    return scratch.sweep(server)
+
+
+def same(server: Server, database: str, store: Store, manifest: Manifest) -> Iterator[Check]:
+    """Everything the manifest recorded against the database ``database``."""
+    recorded, now = Properties.of(manifest.properties or {}), facts.described(server, database)
+    archived = schema.objects(bring.listed(store, manifest).entries)
+    with server.holding_snapshot(database) as held:
+        found = digest.of(held.rows)
+        objects = schema.read(server, database, held.name)
+    yield from compare.contents(_contents(manifest), found)
+    yield from compare.schema(manifest, archived, schema.sha256(archived), objects)
+    yield from compare.database(recorded, now.properties)
+    settings = tuple(Setting(**setting) for setting in manifest.settings)
+    yield from compare.settings(settings, now.settings, timescale.OWN_SETTINGS)
+    yield from compare.extensions(manifest.extensions, now.extensions)
+
+
+def _restored(server: Server, store: Store, manifest: Manifest, jobs: int, *, full: bool) -> Iterator[Check]:
+    bring.require(server, manifest)
+    live = scratch.oid_of(server, manifest.database)
+    recorded = Properties.of(manifest.properties or {})
+    with scratch.made(server, recorded, manifest.database, live, f"proof of backup {manifest.id}") as made:
+        bring.fill(server, made.name, store, manifest, jobs)
+        yield from same(server, made.name, store, manifest)
+        if full:
+            yield from _sound(server, made.name)
+
+
+def _sound(server: Server, database: str) -> Iterator[Check]:
+    """What pg_amcheck asks: every row of every table can be read and is visible or not, every index has all rows."""
+    server.run(f"create schema {_AMCHECK_SCHEMA}; create extension amcheck schema {_AMCHECK_SCHEMA}", database)
+    broken = server.rows(_HEAP.format(schema=_AMCHECK_SCHEMA, most=compare.MOST_NAMED), database)
+    for row in broken:
+        yield Check(f"amcheck of table {row['name']}", "sound", row["msg"], False)
+    yield Check("amcheck of tables", "sound", "damaged" if broken else "sound", not broken)
+    indexes = server.rows(_INDEXES, database)
+    for row in indexes:
+        server.rows(f"select {_AMCHECK_SCHEMA}.bt_index_check({row['oid']}, true) as done", database)
+    yield Check("amcheck of indexes", f"{len(indexes)} sound", f"{len(indexes)} sound", True)
+
+
+def _readable(store: Store, manifest: Manifest, identity: str) -> Store:
+    if not manifest.encryption:
+        return store
+    from .crypt import OpenedStore
+
+    if identity:
+        return OpenedStore(store, identity)
+    if isinstance(store, OpenedStore):
+        return store
+    raise Refused(
+        f"backup {manifest.id} is encrypted, and only its files can be checked without the key",
+        remedy="give the file with the age identity that it was encrypted for",
+        code="key",
+    )
+
+
+def _contents(manifest: Manifest) -> digest.Contents:
+    if manifest.large_objects is None or manifest.properties is None:
+        raise Refused(
+            f"backup {manifest.id} does not say what the database held, so nothing can be compared with it",
+            remedy="prove it to level decode, or make a backup that records contents",
+        )
+    return digest.Contents.of(manifest.tables, manifest.sequences, manifest.large_objects)

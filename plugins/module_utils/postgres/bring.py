@@ -1,0 +1,105 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a backup back into an empty database, with all that belongs to the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Refused
+from . import archive, dbprops, sql, timescale
+from .dbprops import Properties
+from .manifest import Manifest
+from .server import RestoreOptions
+
+if TYPE_CHECKING:
+    from .server import Server
+    from .store.base import Store
+
+TOC = "toc.dat"
+_SETTINGS = {"synchronous_commit": "off"}
+_ARGUMENTS = ("--no-subscriptions",)
+_MISSING_ROLES = """
+select name from unnest(array[{names}]::text[]) name
+where not exists (select from pg_roles where rolname = name) order by name"""
+_MISSING_EXTENSIONS = """
+select name from unnest(array[{names}]::text[]) name
+where not exists (select from pg_available_extensions a where a.name = name.name) order by name"""
+
+
+def require(server: Server, manifest: Manifest) -> None:
+    """``Refused`` with everything at once that the server lacks: version, roles, extensions."""
+    major = int(manifest.server["major"])
+    found = server.identity().major
+    if found != major:
+        raise Refused(
+            f"backup {manifest.id} is of PostgreSQL {major}, the server is PostgreSQL {found}",
+            where=server.where,
+            remedy=f"restore into a server of version {major}, and upgrade that one",
+            code="version",
+        )
+    lacking = [*_lacking_roles(server, manifest), *_lacking_extensions(server, manifest)]
+    if lacking:
+        raise Refused(
+            f"the server lacks what backup {manifest.id} needs: {'; '.join(lacking)}",
+            where=server.where,
+            remedy="create or install what is missing, and start again; nothing was restored",
+            code="lacking",
+        )
+    if manifest.timescaledb:
+        timescale.require(server, manifest.timescaledb)
+
+
+def fill(server: Server, name: str, store: Store, manifest: Manifest, jobs: int = 1) -> list[int]:
+    """Into the empty database ``name``; numbers of TimescaleDB's jobs that are scheduled, all of them off for now."""
+    if manifest.timescaledb:
+        timescale.prepare(server, name, manifest.timescaledb)
+    with opened(store, manifest, jobs) as source:
+        size = 0 if isinstance(source, Path) else manifest.file(archive_name(manifest)).bytes
+        options = RestoreOptions(bytes=size, jobs=jobs, settings=_SETTINGS, arguments=_ARGUMENTS)
+        server.restore(name, source, options)
+    scheduled = timescale.finish(server, name) if manifest.timescaledb else []
+    recorded = Properties.of(manifest.properties or {})
+    for statement in (*dbprops.grants(name, recorded), *dbprops.recorded_settings(listed(store, manifest), name)):
+        server.run(statement)
+    return scheduled
+
+
+def listed(store: Store, manifest: Manifest) -> archive.Contents:
+    """The table of contents of the backup's archive."""
+    name = archive_name(manifest)
+    return archive.contents(store.read(manifest.id, name))
+
+
+def archive_name(manifest: Manifest) -> str:
+    """The file with the table of contents: the whole archive, or the ``toc.dat`` of a folder."""
+    names = [file.name for file in manifest.files]
+    return next((name for name in names if Path(name).name == TOC), names[0])
+
+
+@contextmanager
+def opened(store: Store, manifest: Manifest, jobs: int = 1) -> Iterator[Path | Iterable[bytes]]:
+    """As a path where that needs no decrypted copy on a disk, or several jobs want one."""
+    name = archive_name(manifest)
+    folder = Path(name).name == TOC
+    if manifest.encryption and jobs == 1 and not folder:
+        yield store.read(manifest.id, name)
+        return
+    with store.fetched(manifest.id) as files:
+        yield (files / name).parent if folder else files / name
+
+
+def _lacking_roles(server: Server, manifest: Manifest) -> Iterator[str]:
+    names = ", ".join(map(sql.text, manifest.roles))
+    for row in server.rows(_MISSING_ROLES.format(names=names)):
+        yield f"role {row['name']} (CREATE ROLE {sql.name(row['name'])})"
+
+
+def _lacking_extensions(server: Server, manifest: Manifest) -> Iterator[str]:
+    names = ", ".join(map(sql.text, manifest.extensions))
+    for row in server.rows(_MISSING_EXTENSIONS.format(names=names)):
+        yield f"extension {row['name']} {manifest.extensions[row['name']]}"
