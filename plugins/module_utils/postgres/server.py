@@ -89,8 +89,8 @@ class Snapshot(ABC):
 class Server(ABC):
     """A PostgreSQL server; every method raises a ReleaseError with the server's words.
 
-    A context manager: leaving it ends its sessions and whatever was made to reach the server. ``where`` names the server
-    in messages (``db.example:5432``, ``pod shop/pg-0 (postgres)``).
+    A context manager: leaving it ends its sessions and whatever was made to reach the server. ``where`` names the
+    server in messages (``db.example:5432``, ``pod shop/pg-0 (postgres)``).
     """
 
     where: str
@@ -103,8 +103,8 @@ class Server(ABC):
     def run(self, sql: str, database: str = "postgres", *, transaction: bool = False) -> None:
         """One statement, or several separated by semicolons that take effect together or not at all.
 
-        ``CREATE DATABASE`` and the like can only be alone. With ``transaction`` they are one even when they are one
-        statement each of a kind that would commit in between.
+        ``CREATE DATABASE`` and the like can only be alone. With ``transaction`` they stand between
+        BEGIN and COMMIT.
         """
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Server(ABC):
         The lock ends with the session that holds it, so a killed run holds nothing.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """End what is open; the server can be used again afterwards."""
 
     def __enter__(self) -> t.Self:
