@@ -103,7 +103,7 @@ def _running(*args: Any, **more: Any) -> Iterator[Postgres]:
 @contextmanager
 def filled(server: Postgres) -> Iterator[Database]:
     """Copied from a template that is filled once; goes with every database that a test named after it."""
-    if not server.sql("select from pg_database where datname = 'filled'"):
+    if not server.sql("select 1 from pg_database where datname = 'filled'"):
         _make(server, "filled_draft", FILLED)
         server.sql("alter database filled_draft rename to filled")
     name = f"shop_{secrets.token_hex(3)}"
