@@ -137,6 +137,7 @@ class LocalStore(Store):
         for folder in (self._path, self._drafts):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder, 0o700)
+                _sync(folder.parent)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
