@@ -113,7 +113,7 @@ def _stand_in(_places: Places, scratch: Path) -> list[Image]:
 
 
 def _database(_places: Places, scratch: Path) -> list[Image]:
-    return database.images(scratch, _apt_sources())
+    return database.images(scratch, apt_sources())
 
 
 def _stand_in_sources() -> list[Path]:
@@ -126,7 +126,7 @@ def _python(scratch: Path) -> Path:
     options = ("--mode=root", "--variant=extract", "--include=python3-minimal,libpython3-stdlib")
     small = "--dpkgopt=path-exclude=/usr/share/*"
     done = attempt(
-        mortal("mmdebstrap", *options, small, _codename(), str(target), str(_apt_sources())),
+        mortal("mmdebstrap", *options, small, _codename(), str(target), str(apt_sources())),
         environment={**os.environ, "TMPDIR": str(scratch)},
     )
     if done.returncode:
@@ -139,7 +139,7 @@ def _codename() -> str:
     return next(line.partition("=")[2].strip('"') for line in lines if line.startswith("VERSION_CODENAME="))
 
 
-def _apt_sources() -> Path:
+def apt_sources() -> Path:
     folder = Path("/etc/apt")
     candidates = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.sources"))]
     for path in candidates:

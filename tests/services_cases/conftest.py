@@ -16,6 +16,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from services.postgres import OTHER_MAJOR, Postgres
+from services.s3 import S3
+from services.timescale import Timescale
 
 FILLED = (Path(__file__).parent / "filled.sql").read_text()
 FILLED_SETTINGS = (
@@ -24,6 +26,7 @@ FILLED_SETTINGS = (
     "comment on database {0} is 'orders and their events'",
     "grant connect on database {0} to shop_reader",
 )
+HYPERTABLES = (Path(__file__).parent / "hypertables.sql").read_text()
 LARGE_ROWS = 1_200_000
 LARGE = f"""
 create table readings (id bigint primary key, at timestamptz not null, body text not null);
@@ -57,6 +60,23 @@ def postgres_other() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def timescale() -> Iterator[Timescale]:
+    server = Timescale.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """`endpoint`, `access_key`, `secret_key`; `bucket()` makes one."""
+    server = S3.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def own_postgres() -> Iterator[Callable[..., Postgres]]:
     """Makes servers, with the arguments of `Postgres.start`, that the test may kill, fill up or reconfigure."""
@@ -76,6 +96,18 @@ def database_other(postgres_other: Postgres) -> Iterator[Database]:
     """The same on the newer server."""
     with filled(postgres_other) as made:
         yield made
+
+
+@pytest.fixture
+def hypertables(timescale: Timescale) -> Iterator[Database]:
+    """A fresh database with two hypertables, chunks and a job of TimescaleDB."""
+    name = f"meters_{secrets.token_hex(3)}"
+    timescale.sql(f"create database {name}")
+    timescale.sql(HYPERTABLES, name)
+    try:
+        yield Database(timescale, name)
+    finally:
+        _drop(timescale, name)
 
 
 @pytest.fixture(scope="session")
@@ -113,10 +145,13 @@ def filled(server: Postgres) -> Iterator[Database]:
     try:
         yield Database(server, name)
     finally:
-        for (made,) in server.sql(
-            "select quote_ident(datname) from pg_database where starts_with(datname, %s)", values=[name]
-        ):
-            server.sql(f"drop database {made} with (force)")
+        _drop(server, name)
+
+
+def _drop(server: Postgres, name: str) -> None:
+    made = server.sql("select quote_ident(datname) from pg_database where starts_with(datname, %s)", values=[name])
+    for (database,) in made:
+        server.sql(f"drop database {database} with (force)")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 from services.packages import Missing, Wheel, require, unpacked
 from services.postgres import OTHER_MAJOR, Postgres
+from services.timescale import Timescale
 
 from .conftest import LARGE_ROWS, Database
 
@@ -103,6 +104,21 @@ def test_each_test_gets_a_fresh_filled_database(database: Database, request: pyt
     database.sql("delete from shop.orders")
     other = request.getfixturevalue("database_other")
     assert other.sql("select count(*) from shop.orders") == [(10000,)]
+
+
+def test_timescaledb_is_real_and_its_programs_write_where_the_test_looks(hypertables: Database, tmp_path: Path) -> None:
+    assert hypertables.sql("select count(*) from readings") == [(40001,)]
+    assert hypertables.sql("select count(*) from timescaledb_information.chunks") == [(32,)]
+    hypertables.server.tool("pg_dump", "-Fd", f"-f{tmp_path / 'dump'}", hypertables.name)
+    assert (tmp_path / "dump" / "toc.dat").exists()
+
+
+def test_a_stopped_timescaledb_leaves_nothing() -> None:
+    server = Timescale.start()
+    server.stop()
+    assert not owners(server.folder)
+    assert not server.folder.exists()
+    assert str(server.folder) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_the_large_database_is_large(large: Database) -> None:
