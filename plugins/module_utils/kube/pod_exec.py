@@ -24,7 +24,7 @@ def run_in_pod(
 ) -> tuple[int, str]:
     """Exit code and output (both streams) of ``argv``."""
     asked = Asked("exec into", POD, namespace, pod)
-    stream = _open(connection, asked, container, argv)
+    stream = open_exec(connection, asked, container, argv)
     output: list[str] = []
     deadline = time.monotonic() + timeout
     try:
@@ -40,16 +40,21 @@ def run_in_pod(
             stream.update(timeout=remaining)
             output += [stream.read_channel(channel) for channel in (STDOUT, STDERR) if stream.peek_channel(channel)]
         output += [stream.read_channel(channel) for channel in (STDOUT, STDERR)]
-        return _exit_code(asked, argv, stream.read_channel(OUTCOME)), "".join(output)
+        return exit_code(asked, argv, stream.read_channel(OUTCOME)), "".join(output)
     finally:
         stream.close()
 
 
-def _open(connection: Connection, asked: Asked, container: str, argv: t.Sequence[str]) -> t.Any:
+def open_exec(
+    connection: Connection, asked: Asked, container: str, argv: t.Sequence[str], *, stdin: bool = False
+) -> t.Any:
+    """The library's WebSocket client for a command that has been asked for."""
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream.ws_client import websocket_call
 
     query = [("stdout", "true"), ("stderr", "true"), *(("command", arg) for arg in argv)]
+    if stdin:
+        query.append(("stdin", "true"))
     if container:
         query.append(("container", container))
     url = f"{connection.host}{POD.path(asked.namespace, asked.name, 'exec')}?{urlencode(query)}"
@@ -80,7 +85,7 @@ def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
     return fault_of(asked, int(match.group(1)), payload, said)
 
 
-def _exit_code(asked: Asked, argv: t.Sequence[str], status: str) -> int:
+def exit_code(asked: Asked, argv: t.Sequence[str], status: str) -> int:
     """What the API server writes last: success, an exit code, or why the command could not be started."""
     outcome = json.loads(status) if status else {}
     if outcome.get("status") == "Success":

@@ -49,11 +49,15 @@ def folders(major: int, bindir: str = "") -> list[str]:
     """Where programs of a major version are kept, the named folder alone if there is one."""
     if bindir:
         return [os.path.expanduser(bindir)]
+    return [*usual(major), *filter(None, os.environ.get("PATH", os.defpath).split(os.pathsep))]
+
+
+def usual(major: int) -> list[str]:
+    """Where distributions put programs that are not on PATH."""
     return [
         f"/usr/lib/postgresql/{major}/bin",
         f"/usr/pgsql-{major}/bin",
         f"/opt/homebrew/opt/postgresql@{major}/bin",
-        *(folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder),
     ]
 
 
