@@ -50,8 +50,8 @@ def contents(pieces: Iterable[bytes]) -> Contents:
     stream.byte()
     if not OLDEST <= version <= NEWEST:
         raise ReleaseError(
-            f"the archive has layout {version[0]}.{version[1]}, known are {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}",
-            remedy="make the backup with a supported version of PostgreSQL (12 to 18)",
+            f"the archive has layout {version[0]}.{version[1]}, which is not known here",
+            remedy="make the backup with a PostgreSQL from 12 to 18",
         )
     stream.integers, stream.offsets = stream.byte(), stream.byte()
     custom = stream.byte() == _CUSTOM

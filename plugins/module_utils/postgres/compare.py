@@ -33,11 +33,13 @@ def schema(manifest: Manifest, archived: Objects, archived_sha256: str, found: O
 
 
 def database(expected: Properties, found: Properties) -> Iterator[Check]:
-    """Owner, encoding, locale, permissions and comment of the database itself."""
+    """Owner, encoding, locale and permissions of the database itself; the comment on a copy is its maker's."""
     yield from each("database properties", _flat(expected), _flat(found))
 
 
-def settings(expected: tuple[Setting, ...], found: tuple[Setting, ...], ignored: tuple[str, ...] = ()) -> Iterator[Check]:
+def settings(
+    expected: tuple[Setting, ...], found: tuple[Setting, ...], ignored: tuple[str, ...] = ()
+) -> Iterator[Check]:
     """Settings of the database, and of roles in it; the values of applications' own ones by their hash."""
     yield from each("database settings", _values(expected, ignored), _values(found, ignored))
 
@@ -55,9 +57,11 @@ def each(subject: str, expected: Mapping[str, Any], found: Mapping[str, Any]) ->
     for name in different[:MOST_NAMED]:
         wanted, seen = _around(expected.get(name, MISSING), found.get(name, MISSING))
         yield Check(f"{subject}: {name}", wanted, seen, False)
-    yield Check(subject, f"{len(expected)} as recorded", f"{len(different)} different", not different) if (
-        different
-    ) else Check(subject, f"{len(expected)} as recorded", f"{len(found)} as recorded", True)
+    yield (
+        Check(subject, f"{len(expected)} as recorded", f"{len(different)} different", not different)
+        if (different)
+        else Check(subject, f"{len(expected)} as recorded", f"{len(found)} as recorded", True)
+    )
 
 
 def _tables(of: Contents) -> dict[str, str]:
@@ -82,10 +86,14 @@ def _sequences(expected: Contents, found: Contents) -> Iterator[Check]:
 
 def _flat(of: Properties) -> dict[str, Any]:
     plain = of.to_dict()
+    del plain["comment"]
     grants = plain.pop("acl")
     return {
         **plain,
-        **{f"{privilege} of {grantee or 'PUBLIC'}": f"grantable {grantable}" for grantee, privilege, grantable in grants},
+        **{
+            f"{privilege} of {grantee or 'PUBLIC'}": f"grantable {grantable}"
+            for grantee, privilege, grantable in grants
+        },
     }
 
 

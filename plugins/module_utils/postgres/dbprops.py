@@ -90,9 +90,7 @@ def properties(server: Server, database: str) -> Properties:
     """``Refused`` if there is no such database."""
     found = server.rows(_PROPERTIES.format(database=sql.text(database)))
     if not found:
-        raise Refused(
-            f"there is no database {database}", where=server.where, remedy="give the name of one that exists"
-        )
+        raise Refused(f"there is no database {database}", where=server.where, remedy="give the name of one that exists")
     return Properties.of(found[0])
 
 
@@ -148,4 +146,3 @@ def compared(expected: Iterable[Setting]) -> dict[str, str]:
 def _setting(role: str, name: str, value: str) -> Setting:
     kept = "" if "." in name else value
     return Setting(role, name, kept, hashlib.sha256(value.encode()).hexdigest())
-

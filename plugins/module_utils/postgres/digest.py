@@ -37,22 +37,22 @@ _AS_THEY_ARE = (
 )
 _TEXTS = ("text", "varchar")
 
-_TABLES = """
+_OWN = """c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
+  and not exists (select from pg_depend d
+                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')"""
+_TABLES = f"""
 select c.oid::bigint as oid, n.nspname as schema, c.relname as name,
   coalesce((select json_agg(json_build_array(a.attname, t.typname, t.typnamespace = 'pg_catalog'::regnamespace)
               order by a.attnum)
             from pg_attribute a join pg_type t on t.oid = a.atttypid
             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.relpersistence <> 't'
-  and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
-  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+where c.relkind = 'r' and {_OWN}
 order by n.nspname, c.relname"""
-_SEQUENCES = """
+_SEQUENCES = f"""
 select n.nspname as schema, c.relname as name, s.seqincrement as increment
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_sequence s on s.seqrelid = c.oid
-where c.relpersistence <> 't' and n.nspname not like 'pg\\_%'
-  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+where {_OWN}
 order by n.nspname, c.relname"""
 _LARGE_OBJECTS = """
 select count(*)::bigint as count, coalesce(sum(p.hash), 0)::text as digest

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ReleaseError
 from . import dbprops, sql, timescale
 from .dbprops import Properties, Setting
 
@@ -30,7 +31,8 @@ _USER = "select current_user as name"
 _RELATIONS = """
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
-  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+  and not exists (select from pg_depend d
+                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 """
 _UNREADABLE = f"""
 select format('%I.%I', n.nspname, c.relname) as name,
@@ -53,12 +55,6 @@ where not (select rolsuper from pg_roles where rolname = current_user)
   and not exists (select from aclexplode(m.lomacl) a where a.privilege_type = 'SELECT'
                   and (a.grantee = 0 or pg_has_role(a.grantee, 'usage')))
 order by 1"""
-_REVISIONS = ("alembic_version", "schema_migrations", "_sqlx_migrations")
-_REVISION_TABLES = """
-select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table, c.relname as name,
-  exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'dirty' and not a.attisdropped) as dirty
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p') and c.relname in ({names}) and n.nspname not like 'pg\\_%' order by 1"""
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ def described(server: Server, database: str) -> Facts:
         _roles(server, database, own, settings),
         own,
         settings,
-        revision(server, database),
+        _revision(server, database),
     )
 
 
@@ -137,18 +133,15 @@ def refusals(server: Server, database: str) -> Iterator[str]:
         )
 
 
-def revision(server: Server, database: str) -> str:
-    """What tools for migrations wrote down, as ``alembic_version: 5f1c0d2a``; empty without any of them."""
-    names = ", ".join(map(sql.text, _REVISIONS))
-    found = []
-    for row in server.rows(_REVISION_TABLES.format(names=names), database):
-        column = "version_num" if row["name"] == "alembic_version" else "version"
-        dirty = "bool_or(dirty)" if row["dirty"] else "false"
-        select = f"select max({column}::text collate \"C\") as version, {dirty} as dirty from {row['table']}"
-        value = server.rows(select, database)[0]
-        state = " (dirty)" if value["dirty"] else ""
-        found.append(f"{row['name']}: {value['version'] or 'none'}{state}")
-    return ", ".join(found)
+def _revision(server: Server, database: str) -> str:
+    """As tools for migrations recorded it; empty where no single record of it can be read."""
+    from ..migration import revision
+
+    try:
+        found = revision.read(server, database, revision.Source())
+    except ReleaseError:
+        return ""
+    return f"{found.text} (dirty)" if found.dirty else ", ".join(found.current)
 
 
 def _roles(server: Server, database: str, own: Properties, settings: tuple[Setting, ...]) -> tuple[str, ...]:

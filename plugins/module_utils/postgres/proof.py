@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..errors import Refused
-from . import bring, compare, dbprops, decode, digest, facts, schema, scratch, timescale
+from . import bring, compare, decode, digest, facts, schema, scratch, timescale
 from .dbprops import Properties, Setting
 from .manifest import LEVELS, Check, Manifest, Proof
 

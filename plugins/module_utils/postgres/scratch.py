@@ -28,7 +28,7 @@ MAKER = "runbook.release"
 _NAME = re.compile(rf"{PREFIX}[0-9a-f]{{24}}")
 _ALL = f"""
 select datname as name, oid::bigint as oid, coalesce(shobj_description(oid, 'pg_database'), '') as comment
-from pg_database where datname like '{PREFIX.replace("_", chr(92) * 2 + "_")}%' order by datname"""
+from pg_database where starts_with(datname, '{PREFIX}') order by datname"""
 _USED = """
 select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                where n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%') as used"""
