@@ -53,7 +53,7 @@ class EncryptingSink:
 
     def __init__(self, command: Sequence[str], below: Sink) -> None:
         self._below = below
-        self._digest = hashlib.sha256()
+        self._digest, self._count = hashlib.sha256(), 0
         self._pipe = _Pipe(command)
         self._trouble: list[BaseException] = []
         self._thread = threading.Thread(target=self._carry, daemon=True)
@@ -61,6 +61,7 @@ class EncryptingSink:
 
     def write(self, piece: bytes) -> None:
         self._digest.update(piece)
+        self._count += len(piece)
         try:
             self._pipe.stdin.write(piece)
         except OSError:
@@ -69,7 +70,7 @@ class EncryptingSink:
 
     def close(self) -> FileEntry:
         self._end()
-        return replace(self._below.close(), plain_sha256=self._digest.hexdigest())
+        return replace(self._below.close(), plain_bytes=self._count, plain_sha256=self._digest.hexdigest())
 
     def _end(self) -> None:
         with contextlib.suppress(OSError):

@@ -32,15 +32,19 @@ def reaches(level: str, wanted: str) -> bool:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file of a backup as it is stored; ``plain_sha256`` is the hash before encryption, if it was encrypted."""
+    """A file of a backup as it is stored; the plain ones are of what was encrypted, if it was."""
 
     name: str
     bytes: int
     sha256: str
+    plain_bytes: int = 0
     plain_sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in _values(self).items() if value != ""}
+        stored = {"name": self.name, "bytes": self.bytes, "sha256": self.sha256}
+        if not self.plain_sha256:
+            return stored
+        return {**stored, "plain_bytes": self.plain_bytes, "plain_sha256": self.plain_sha256}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..errors import Refused
-from .manifest import Manifest, reaches
+from . import age
+from .manifest import Manifest
 
 PROVEN = "restore"
 """The level from which a backup counts as proven."""
@@ -66,15 +67,15 @@ def plan(
 ) -> list[Keep | Drop]:
     """Each backup of one database, newest first, with the reasons that keep it or the reason it goes.
 
-    ``pinned_ids`` are those a release names as its way back. Age is that of the contents (``made_at``).
+    ``pinned_ids`` are those a release names as its way back. Age is that of the contents (``made_at``). One whose proof
+    failed is counted by no rule, and goes only if another one is proven.
     """
     ordered = sorted(manifests, key=lambda one: (one.made_at, one.id), reverse=True)
     reasons: dict[str, list[str]] = {one.id: [] for one in ordered}
     for one, why in _kept(ordered, policy, now, pinned_ids):
         reasons[one.id].append(why)
     return [
-        Keep(one.id, ", ".join(reasons[one.id])) if reasons[one.id] else Drop(one.id, "nothing in the policy keeps it")
-        for one in ordered
+        Keep(one.id, ", ".join(reasons[one.id])) if reasons[one.id] else Drop(one.id, _gone(one)) for one in ordered
     ]
 
 
@@ -83,8 +84,15 @@ def _kept(
 ) -> Iterable[tuple[Manifest, str]]:
     yield from ((one, f"pinned: {one.pinned}") for one in ordered if one.pinned)
     yield from ((one, "a release goes back to it") for one in ordered if one.id in pinned_ids)
-    proven = [one for one in ordered if _proven(one)]
+    valid = [one for one in ordered if age.sound(one)]
+    proven = [one for one in valid if age.proven(one, PROVEN)]
     yield from ((one, "the newest proven") for one in proven[:1])
+    if not proven:
+        yield from ((one, "its proof failed, and no other one is proven") for one in ordered if not age.sound(one))
+    yield from _counted(valid, policy, now)
+
+
+def _counted(ordered: Sequence[Manifest], policy: Policy, now: datetime) -> Iterable[tuple[Manifest, str]]:
     yield from (
         (one, f"one of the {policy.min_valid} newest, the fewest to keep") for one in ordered[: policy.min_valid]
     )
@@ -96,8 +104,8 @@ def _kept(
         yield from ((one, f"of one of the last {wanted} {name}") for one in _first_of_each(ordered, of)[:wanted])
 
 
-def _proven(manifest: Manifest) -> bool:
-    return manifest.proof is not None and manifest.proof.holds and reaches(manifest.level, PROVEN)
+def _gone(manifest: Manifest) -> str:
+    return "nothing in the policy keeps it" if age.sound(manifest) else "its proof failed, and another one is proven"
 
 
 def _first_of_each(ordered: Iterable[Manifest], period: Callable[[datetime], Hashable]) -> list[Manifest]:

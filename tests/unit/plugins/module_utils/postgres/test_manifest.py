@@ -15,7 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest 
 from .backups import manifest, proof
 
 WHOLE = manifest(
-    files=(FileEntry("data.dump.age", 7, "ab", "cd"), FileEntry("schema.sql", 3, "ef")),
+    files=(FileEntry("data.dump.age", 7, "ab", 3, "cd"), FileEntry("schema.sql", 3, "ef")),
     tables=({"name": 'public."Großhändler"', "rows": 3, "digest": "-12"},),
     sequences=({"name": "public.id", "last": 9, "called": True, "increment": 1},),
     large_objects={"count": 0, "digest": "0"},

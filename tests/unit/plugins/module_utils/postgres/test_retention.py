@@ -54,7 +54,7 @@ def test_the_newest_proven_stays_however_old():
     assert why(decided, "proven") == "the newest proven"
 
 
-@pytest.mark.parametrize("weak", [None, proof("decode"), proof("full", ok=False)])
+@pytest.mark.parametrize("weak", [None, proof("decode")])
 def test_what_is_not_proven_by_a_restore_is_no_proven_one(weak):
     decided = plan([*daily(3), manifest("weak", 9 * DAY, proof=weak)], Policy(last=1, min_valid=1), NOW)
     assert "weak" in ids(decided, Drop)
@@ -69,6 +69,15 @@ def test_a_pinned_one_and_the_way_back_of_a_release_stay():
 
 def test_a_policy_that_keeps_nothing_still_leaves_the_fewest_there_may_be():
     assert ids(plan(daily(5), Policy(within=timedelta(), min_valid=2), NOW)) == ["day-000", "day-001"]
+
+
+def test_one_whose_proof_failed_counts_for_nothing_and_goes_once_another_is_proven():
+    failed = manifest("failed", proof=proof(ok=False))
+    older = [manifest(f"older-{number}", DAY * number) for number in range(1, 4)]
+    assert ids(plan([failed, *older], Policy(last=2, min_valid=1), NOW)) == ["failed", "older-1", "older-2"]
+    decided = plan([failed, *older, manifest("proven", 9 * DAY, proof=proof())], Policy(last=2, min_valid=1), NOW)
+    assert ids(decided) == ["older-1", "older-2", "proven"]
+    assert why(decided, "failed") == "its proof failed, and another one is proven"
 
 
 @pytest.mark.parametrize("wrong", [{}, {"last": -1}, {"last": 3, "min_valid": 0}])
@@ -114,10 +123,11 @@ def test_whatever_the_policy_what_must_stay_stays(backups, policy, numbers):
     fallbacks = {f"b-{number}" for number in numbers}
     decided = plan(backups, policy, NOW, fallbacks)
     stays = set(ids(decided))
-    newest = sorted(backups, key=lambda one: (one.made_at, one.id), reverse=True)
+    valid = [one for one in backups if one.proof is None or one.proof.holds]
+    newest = sorted(valid, key=lambda one: (one.made_at, one.id), reverse=True)
     proven = [one.id for one in newest if one.proof and one.proof.holds and one.level in ("restore", "full")]
     assert sorted(one.id for one in decided) == sorted(one.id for one in backups)
-    assert len(stays) >= min(policy.min_valid, len(backups))
+    assert len(stays) >= min(policy.min_valid, len(valid))
     assert {one.id for one in newest[: max(policy.min_valid, policy.last)]} <= stays
     assert set(proven[:1]) <= stays
     assert {one.id for one in backups if one.pinned or one.id in fallbacks} <= stays
