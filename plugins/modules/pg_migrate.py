@@ -38,8 +38,8 @@ options:
       - V(sql) runs the files in O(path) in the order of their names, each in one transaction that also records it with
         its hash in the table C(release_migrations). A file that was changed after it had been run is refused.
         C(NAME.down.sql) takes C(NAME.sql) back.
-      - "A file with the line C(-- release: alone) is one statement outside of any transaction, for example C(CREATE INDEX
-        CONCURRENTLY). If it does not end, the schema is dirty."
+      - "A file with the line C(-- release: alone) is one statement outside of any transaction, for example
+        C(CREATE INDEX CONCURRENTLY). If it does not end, the schema is dirty."
       - "A file with the line C(-- release: batches) is one statement that is run until it returns no row any more. It
         takes the O(batch) rows that come after C(:after) (null at first), with C(LIMIT :batch), and has to end with
         C(RETURNING ... AS key). How far it came is in C(release_migrations), and whoever runs it next goes on there."
@@ -207,8 +207,8 @@ attributes:
     details:
       - A command without O(history) and O(to) is run every time, since nobody knows whether anything is pending.
 notes:
-  - With O(job) it needs the RBAC verbs C(list), C(watch), C(create) and C(delete) for C(jobs.batch), C(list) and C(watch)
-    for C(pods), and C(get) for C(pods/log) and for the workload in O(job.like).
+  - With O(job) it needs the RBAC verbs C(list), C(watch), C(create) and C(delete) for C(jobs.batch), C(list) and
+    C(watch) for C(pods), and C(get) for C(pods/log) and for the workload in O(job.like).
   - With O(pod) it needs C(get) and C(list) for C(pods), and C(get) and C(create) for C(pods/exec).
   - Whether an V(expand) takes something away is judged by tables, views, columns, their types, and rules that old
     columns have to obey. What a function or a trigger does is not seen.

@@ -12,6 +12,8 @@ from ..postgres.sql import text
 if TYPE_CHECKING:
     from ..postgres.server import Server
 
+APPLICATION = "pg_migrate"
+
 
 @dataclass(frozen=True)
 class Session:
@@ -32,7 +34,7 @@ class Session:
 
 
 def busy(server: Server, database: str) -> list[Session]:
-    """Dumps that are running, and sessions that hold or wait for the strongest lock on a table."""
+    """Dumps, commands a killed run left behind, and sessions that hold or wait for the strongest lock on a table."""
     return [Session(**row) for row in server.rows(_sql(database), database)]
 
 
@@ -41,6 +43,7 @@ def _sql(database: str) -> str:
         select a.pid, a.application_name as application, coalesce(a.usename, '')::text as "user",
             to_char(coalesce(a.xact_start, a.backend_start) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since,
             case when a.application_name ~ '^pg_dump' then 'dumps the database'
+                when a.application_name = '{APPLICATION}' then 'migrates it'
                 when bool_and(l.granted) then 'changes the schema'
                 else 'waits to change the schema' end as why
         from pg_catalog.pg_stat_activity a
@@ -49,6 +52,6 @@ def _sql(database: str) -> str:
         ) and l.relation >= 16384 and l.mode = 'AccessExclusiveLock'
         where a.datname = {text(database)} and a.pid <> pg_catalog.pg_backend_pid()
             and a.backend_type = 'client backend'
-            and (a.application_name ~ '^pg_dump' or l.pid is not null)
+            and (a.application_name ~ '^pg_dump' or a.application_name = '{APPLICATION}' or l.pid is not null)
         group by a.pid, a.application_name, a.usename, a.xact_start, a.backend_start
         order by a.pid"""

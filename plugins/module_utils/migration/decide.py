@@ -83,6 +83,12 @@ def _check_clean(have: Have, want: Want) -> None:
 
 def _check_known(have: Have, want: Want) -> None:
     """An image that does not know the schema it meets is the wrong one, whichever way it goes."""
+    if have.history is not None and not have.history.scripts:
+        raise Refused(
+            f"{want.what} knows no revision at all. Nothing was changed",
+            where=have.where,
+            remedy="check that it has the migrations, and how it is asked for them",
+        )
     unknown = have.history.unknown(have.revision.current) if have.history else []
     if unknown:
         raise Refused(

@@ -17,6 +17,10 @@ from ..postgres.sql import text
 TRANSACTION, ALONE, BATCHES = "transaction", "alone", "batches"
 _DIRECTIVE = re.compile(r"^-- release: *(\S.*?) *$", re.MULTILINE)
 _MODES = {"alone": ALONE, "batches": BATCHES}
+_ENDS = re.compile(
+    r"^\s*(commit\b|rollback\b|start\s+transaction|begin\s*;|begin\s+(?:transaction|work))",
+    re.IGNORECASE | re.MULTILINE,
+)
 _AFTER, _BATCH = re.compile(r"(?<![:\w]):after\b"), re.compile(r"(?<![:\w]):batch\b")
 
 
@@ -80,6 +84,9 @@ def _text(path: Path, raw: bytes) -> str:
         raise _mistake(path, "is not UTF-8", "save it as UTF-8") from None
     if not sql:
         raise _mistake(path, "is empty", "write its statements, or remove it")
+    ends = _ENDS.search(sql)
+    if ends:
+        raise _mistake(path, f"says {ends[1].upper()}, and is in a transaction already", "take that out of it")
     return sql
 
 

@@ -13,7 +13,7 @@ BASE = "base"
 
 # <base> -> 1975ea83b712, create orders     ae10 (27c6) -> 53ff (label) (head) (mergepoint), merge
 _ALEMBIC = re.compile(
-    r"(?:<base>|(?P<parents>[\w, -]+?))(?: \((?P<needs>[^)]*)\))? -> (?P<id>[\w-]+)(?: \([^)]*\))*(?:, .*)?"
+    r"(?:<base>|(?P<parents>[\w, -]+?))(?: \((?P<needs>[^)]*)\))? -> (?P<id>[\w-]+)(?: \([^)]*\))*(?:,.*)?"
 )
 
 

@@ -15,7 +15,7 @@ from ..errors import NotReady, Refused, ReleaseError
 from ..kube.kinds import JOB, POD
 from ..kube.problems import Watchdog
 from ..kube.watch import Watch
-from .job_spec import DATABASE, DIGEST, Task, job_of, number_of, outcome
+from .job_spec import DATABASE, DIGEST, MIGRATION, Task, image_of, job_of, number_of, outcome, slug
 from .runner import Runner, failed, late, nobody_asks
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class AsJob(Runner):
         if how != "Complete":
             raise failed(argv, f"Job {self._task.namespace}/{name} ({why})", code, said)
         return said
+
+    def underway(self) -> bool:
+        task = self._task
+        jobs = self._client.list(JOB, task.namespace, f"{MIGRATION}={slug(task.migration)}")
+        return any(outcome(job) is None and image_of(job) == task.image for job in jobs)
 
     def _started(self, argv: Sequence[str], *, alone: bool) -> Obj:
         """The Job of this command that runs already, or a new one."""

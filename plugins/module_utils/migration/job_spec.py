@@ -23,7 +23,7 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Task:
-    """What a Job is for. ``pod`` is the pod spec it is made from, of which only ``container`` is kept."""
+    """What a Job is for. ``pod`` is the pod spec it is made from, of which only ``container`` is kept; ``options`` are for its sessions."""
 
     namespace: str
     migration: str
@@ -33,7 +33,7 @@ class Task:
     pod: Mapping[str, Any]
     container: str
     timeout: int
-    lock_timeout: int
+    options: str
 
     def digest(self, argv: Sequence[str]) -> str:
         """The same for the same command of the same migration in the same release."""
@@ -71,8 +71,7 @@ def _pod(task: Task, argv: Sequence[str]) -> Obj:
     container["terminationMessagePolicy"] = "FallbackToLogsOnError"
     env = [one for one in container.get("env") or [] if one["name"] != "PGOPTIONS"]
     own = next((one.get("value") for one in container.get("env") or [] if one["name"] == "PGOPTIONS"), "") or ""
-    options = f"{own} -c lock_timeout={task.lock_timeout * 1000}".strip()
-    container["env"] = [*env, {"name": "PGOPTIONS", "value": options}]
+    container["env"] = [*env, {"name": "PGOPTIONS", "value": f"{own} {task.options}".strip()}]
     spec.pop("initContainers", None)
     return {**spec, "containers": [container], "restartPolicy": "Never"}
 
@@ -97,6 +96,10 @@ def outcome(job: Mapping[str, Any]) -> tuple[str, str] | None:
         if one["type"] in ("Complete", "Failed") and one["status"] == "True":
             return str(one["type"]), ": ".join(filter(None, (one.get("reason"), one.get("message"))))
     return None
+
+
+def image_of(job: Mapping[str, Any]) -> str:
+    return str(job["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def number_of(job: Mapping[str, Any]) -> int:

@@ -94,7 +94,8 @@ def operate(request: Request, book: Book) -> Outcome:
 
 def _observe(request: Request) -> Have:
     found = revision.read(request.server, request.database, request.source)
-    return Have(request.where, found, request.kind.history(), busy(request.server, request.database))
+    sessions = [] if request.kind.underway() else busy(request.server, request.database)
+    return Have(request.where, found, request.kind.history(), sessions)
 
 
 def _apply(request: Request, plan: Plan, check: Callable[[], None]) -> tuple[str, Revision]:

@@ -131,7 +131,7 @@ def _sqlx(rows: Rows, table: Table) -> Revision:
 
 
 def _files(rows: Rows, table: Table) -> Revision:
-    found = rows(f"select name as revision, mode, state from {table.quoted} order by name")
+    found = rows(f'select name as revision, mode, state from {table.quoted} order by name collate "C"')
     done = tuple(row["revision"] for row in found if row["state"] == "done")
     half = [row["revision"] for row in found if row["state"] != "done" and row["mode"] != "batches"]
     why = f"{half[0]} was begun, cannot be rolled back, and did not end" if half else ""

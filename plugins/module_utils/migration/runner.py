@@ -36,6 +36,10 @@ class Runner(ABC):
     def run(self, argv: Sequence[str], check: Callable[[], None] = nobody_asks, *, changes: bool = False) -> str:
         """Everything the command wrote; an error with its last words unless it ended well."""
 
+    def underway(self) -> bool:
+        """Whether the command was started by a run that was killed, and is waited for when it is run again."""
+        return False
+
 
 @dataclass(frozen=True)
 class Here(Runner):

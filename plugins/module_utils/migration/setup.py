@@ -12,6 +12,7 @@ from ..errors import Refused
 from ..kube.kinds import DEPLOYMENT, STATEFULSET
 from ..postgres.secret import password_of
 from . import files
+from .busy import APPLICATION
 from .decide import Want
 from .job_runner import AsJob
 from .job_spec import Task
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Params = Mapping[str, Any]
 
 _LIKE = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
+_FIRST_TO_NOTICE = 140000
+_NOTICE = 5000
 _LOGIN = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert"}
 
 
@@ -56,36 +59,42 @@ def kind_of(params: Params, server: Server, client: KubeClient | None) -> Kind:
     if params["kind"] == "sql":
         settings = Settings(params["batch"], params["lock_timeout"], (params["run"] or {}).get("release") or "")
         return Sql(server, params["database"], params["path"], files.read(Path(params["path"])), settings)
-    runner = _runner(params, client)
+    runner = _runner(params, client, session_options(params["lock_timeout"], server.identity().version))
     if params["kind"] == "alembic":
         return Alembic(runner, params["command"] or ["alembic"])
     return Command(runner, Commands(params["command"], params["history"] or (), params["down"] or ()))
 
 
-def _runner(params: Params, client: KubeClient | None) -> Runner:
+def session_options(lock_timeout: int, version: int) -> str:
+    """For the sessions of a command: seconds to wait for a lock; and they end when the command is killed."""
+    notice = f" -c client_connection_check_interval={_NOTICE}" if version >= _FIRST_TO_NOTICE else ""
+    return f"-c lock_timeout={lock_timeout * 1000}{notice}"
+
+
+def _runner(params: Params, client: KubeClient | None, options: str) -> Runner:
     if params["path"]:
-        return Here(params["path"], _environment(params), params["timeout"], _password(params, client))
+        return Here(params["path"], _environment(params, options), params["timeout"], _password(params, client))
     cluster = cast("KubeClient", client)
     if params["pod"]:
         pod = params["pod"]
         where = (pod["namespace"], pod["name"] or "", pod["selector"] or "", pod["container"] or "")
         return InPod(cluster, Place(*where, params["image"]), params["timeout"])
-    return AsJob(cluster, _task(params, cluster))
+    return AsJob(cluster, _task(params, cluster, options))
 
 
-def _environment(params: Params) -> dict[str, str]:
+def _environment(params: Params, options: str) -> dict[str, str]:
     """What libpq reads, so that the database is named once; the own environment of the option comes last."""
     server = params["server"] if params["server"]["mode"] == "tcp" else {}
     login = {name: str(server[option]) for name, option in _LOGIN.items() if server.get(option)}
-    options = {"PGDATABASE": params["database"], "PGOPTIONS": f"-c lock_timeout={params['lock_timeout'] * 1000}"}
-    return {**login, **options, **{name: str(value) for name, value in (params["environment"] or {}).items()}}
+    session = {"PGDATABASE": params["database"], "PGOPTIONS": options, "PGAPPNAME": APPLICATION}
+    return {**login, **session, **{name: str(value) for name, value in (params["environment"] or {}).items()}}
 
 
 def _password(params: Params, client: KubeClient | None) -> str:
     return password_of(params["server"], client) if params["server"]["mode"] == "tcp" else ""
 
 
-def _task(params: Params, client: KubeClient) -> Task:
+def _task(params: Params, client: KubeClient, options: str) -> Task:
     job = params["job"]
     return Task(
         job["namespace"],
@@ -96,7 +105,7 @@ def _task(params: Params, client: KubeClient) -> Task:
         job["spec"] or _pod_like(client, job["namespace"], job["like"]),
         job["container"] or "",
         params["timeout"],
-        params["lock_timeout"],
+        options,
     )
 
 

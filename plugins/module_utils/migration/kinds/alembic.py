@@ -23,6 +23,9 @@ class Alembic(Kind):
             return None
         return History.alembic(self._runner.run([*self._program, "history"]))
 
+    def underway(self) -> bool:
+        return self._runner.underway()
+
     def carry_out(self, work: Work) -> str:
         goal = work.plan.goal or ()
         if work.plan.action == DOWN:

@@ -35,6 +35,10 @@ class Kind(ABC):
     def history(self) -> History | None:
         """The revisions it knows; None when nobody can be asked, or must not be in check mode."""
 
+    def underway(self) -> bool:
+        """Whether a killed run left it running, so that its own sessions must not stop it from being waited for."""
+        return False
+
     @abstractmethod
     def carry_out(self, work: Work) -> str:
         """Run or take back what the plan says; what was said meanwhile."""

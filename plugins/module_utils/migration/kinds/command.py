@@ -34,6 +34,9 @@ class Command(Kind):
             return None
         return History.listed(self._runner.run(self._commands.history))
 
+    def underway(self) -> bool:
+        return self._runner.underway()
+
     def carry_out(self, work: Work) -> str:
         argv = self._commands.down if work.plan.action == DOWN else self._commands.up
         if not argv:

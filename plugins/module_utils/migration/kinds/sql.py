@@ -70,7 +70,7 @@ class Sql(Kind):
         there = self._server.rows(f"select to_regclass({text(TABLE)}) is not null as there", self._database)
         if not there[0]["there"]:
             return []
-        sql = f"select name, sha256, mode, state, after, rows from {TABLE} order by name"
+        sql = f'select name, sha256, mode, state, after, rows from {TABLE} order by name collate "C"'
         return [Record.of(row) for row in self._server.rows(sql, self._database)]
 
     def _up(self, one: str, work: Work, kept: str) -> str:
@@ -109,9 +109,11 @@ class Sql(Kind):
     def _batch(self, file: File, record: Record) -> str:
         """The rows of a batch and how far it came, in one statement; without a row it is the last."""
         return f"""
-            with done as ({file.batch(record.after, self._settings.batch)})
+            with done as (
+{file.batch(record.after, self._settings.batch)}
+)
             update {TABLE} set rows = rows + (select count(*) from done),
-                after = coalesce((select key::text from done order by key desc limit 1), after),
+                after = coalesce((select done.key::text from done order by done.key desc limit 1), after),
                 state = case when exists (select from done) then state else 'done' end,
                 ended = case when exists (select from done) then ended else clock_timestamp() end
             where name = {text(file.id)}"""
@@ -126,7 +128,7 @@ class Sql(Kind):
                 )
 
     def _take_back(self, file: File) -> str:
-        forgotten = f"delete from {TABLE} where name = {text(file.id)}"
+        forgotten = f'delete from {TABLE} where name collate "C" >= {text(file.id)}'
         self._transaction(f"set local lock_timeout = {self._settings.lock_timeout * 1000}", str(file.down), forgotten)
         return f"{file.id}: taken back"
 
@@ -136,7 +138,7 @@ class Sql(Kind):
         return f"insert into {TABLE} (name, sha256, mode, state, release, ended) values ({values}, {ended})"
 
     def _transaction(self, *statements: str) -> None:
-        self._server.run(";\n".join(statements), self._database, transaction=True)
+        self._server.run("\n;\n".join(statements), self._database, transaction=True)
 
     def _explained(self, file: File, error: ReleaseError, kept: str) -> ReleaseError:
         where = f"{self.what}, file {file.id}.sql, database {self._database} at {self._server.where}"
