@@ -130,6 +130,10 @@ def _take(store: Store, server: Server, request: Request) -> Manifest:
     from . import take
 
     with server.locked(request.database):
+        if store.find(request.id):
+            raise Refused(
+                f"another run has just made backup {request.id}", where=store.where, remedy="run again to use it"
+            )
         known = facts.observe(server, request.database)
         if known.refusals:
             raise _unreadable(known.refusals, request.database, server.where)
@@ -204,7 +208,7 @@ def _disproven(manifest: Manifest, proof: Proof, where: str, *, taken: bool) -> 
         where=where,
         remedy=f"do not go back to it; {origin} is kept with this finding, the database itself was not touched",
         record=f"backup {manifest.id} is not good, {len(failed)} checks of level {proof.level} failed",
-        failed=[{"name": one.name, "expected": one.expected, "found": one.found} for one in failed],
+        failed_checks=[{"name": one.name, "expected": one.expected, "found": one.found} for one in failed],
     )
 
 

@@ -27,7 +27,6 @@ _S3: dict[str, Any] = {
 STORE_OPTIONS: dict[str, dict[str, Any]] = {
     "store": {
         "type": "dict",
-        "required": True,
         "options": {
             "path": {"type": "path"},
             "s3": {
