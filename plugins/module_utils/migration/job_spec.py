@@ -23,7 +23,10 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Task:
-    """What a Job is for. ``pod`` is the pod spec it is made from, of which only ``container`` is kept; ``options`` are for its sessions."""
+    """What a Job is for.
+
+    ``pod`` is the pod spec it is made from, of which only ``container`` is kept; ``options`` are for its sessions.
+    """
 
     namespace: str
     migration: str

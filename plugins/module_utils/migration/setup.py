@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused
 from ..kube.kinds import DEPLOYMENT, STATEFULSET
+from ..postgres import reach
 from ..postgres.secret import password_of
 from . import files
 from .busy import APPLICATION
@@ -37,9 +38,7 @@ _LOGIN = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGSSLMODE": "ss
 
 def needs_cluster(params: Params) -> bool:
     """Whether anything of it is in a cluster; a migration of files over TCP is not."""
-    server = params["server"]
-    asked = ("run", "job", "pod")
-    return any(params[name] for name in asked) or server["mode"] != "tcp" or bool(server.get("password_secret"))
+    return reach.needs_cluster(params["server"]) or any(params[name] for name in ("run", "job", "pod"))
 
 
 def want_of(params: Params) -> Want:
