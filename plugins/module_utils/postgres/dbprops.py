@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FIRST_WITH_PROVIDERS = 15
 _ENTRY = "DATABASE PROPERTIES"
+RESTORED_FROM = "runbook.restored_from"
+"""The setting of a database that names the backup it was restored from."""
 
 _PROPERTIES = """
 select pg_get_userbyid(d.datdba) as owner, pg_encoding_to_char(d.encoding) as encoding,
@@ -99,6 +101,12 @@ def settings(server: Server, database: str) -> tuple[Setting, ...]:
     return tuple(_setting(row["role"], row["name"], row["value"]) for row in rows)
 
 
+def restored_from(server: Server, database: str) -> str:
+    """Id of the backup that the database came from by a restore; empty if from none."""
+    rows = server.rows(_SETTINGS.format(database=sql.text(database)))
+    return next((str(row["value"]) for row in rows if (row["role"], row["name"]) == ("", RESTORED_FROM)), "")
+
+
 def create(name: str, like: Properties, major: int) -> str:
     """The statement that makes an empty database with these properties; permissions and settings come last."""
     words = [f"create database {sql.name(name)} template template0 owner {sql.name(like.owner)}"]
@@ -136,11 +144,6 @@ def recorded_settings(archive: Contents, name: str) -> Iterator[str]:
             if said:
                 of = f"ROLE {said['role']} IN DATABASE" if said["role"] else "DATABASE"
                 yield f"ALTER {of} {sql.name(name)} SET {statement[said.end() :].strip().rstrip(';')}"
-
-
-def compared(expected: Iterable[Setting]) -> dict[str, str]:
-    """Title to value, or to the hash of a value that is not kept."""
-    return {setting.title: setting.value or f"sha256 {setting.sha256}" for setting in expected}
 
 
 def _setting(role: str, name: str, value: str) -> Setting:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..errors import Refused
-from . import bring, compare, decode, digest, facts, schema, scratch, timescale
+from . import bring, compare, dbprops, decode, digest, facts, schema, scratch, timescale
 from .dbprops import Properties, Setting
 from .manifest import LEVELS, Check, Manifest, Proof
 
@@ -79,7 +79,7 @@ def same(server: Server, database: str, store: Store, manifest: Manifest) -> Ite
     yield from compare.schema(manifest, archived, schema.sha256(archived), objects)
     yield from compare.database(recorded, now.properties)
     settings = tuple(Setting(**setting) for setting in manifest.settings)
-    yield from compare.settings(settings, now.settings, timescale.OWN_SETTINGS)
+    yield from compare.settings(settings, now.settings, (timescale.RESTORING, dbprops.RESTORED_FROM))
     yield from compare.extensions(manifest.extensions, now.extensions)
 
 
@@ -91,10 +91,10 @@ def _restored(server: Server, store: Store, manifest: Manifest, jobs: int, *, fu
         bring.fill(server, made.name, store, manifest, jobs)
         yield from same(server, made.name, store, manifest)
         if full:
-            yield from _sound(server, made.name)
+            yield from sound(server, made.name)
 
 
-def _sound(server: Server, database: str) -> Iterator[Check]:
+def sound(server: Server, database: str) -> Iterator[Check]:
     """What pg_amcheck asks: every row of every table can be read and is visible or not, every index has all rows."""
     server.run(f"create schema {_AMCHECK_SCHEMA}; create extension amcheck schema {_AMCHECK_SCHEMA}", database)
     broken = server.rows(_HEAP.format(schema=_AMCHECK_SCHEMA, most=compare.MOST_NAMED), database)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .server import Server
 
 EXTENSION = "timescaledb"
-OWN_SETTINGS = ("timescaledb.restoring",)
+RESTORING = "timescaledb.restoring"
 _INTERNAL_COMPRESSION = 2
 _TRIES = 2
 
@@ -27,7 +27,7 @@ _CHUNKS = "select schema_name as schema, table_name as name from _timescaledb_ca
 _VERSION = f"select extversion as version from pg_extension where extname = '{EXTENSION}'"
 _AVAILABLE = f"select version from pg_available_extension_versions where name = '{EXTENSION}' order by version"
 _SCHEDULED = "select id from _timescaledb_config.bgw_job where scheduled and id >= 1000 order by id"
-_RESTORING = "select coalesce(current_setting('timescaledb.restoring', true), 'off') as restoring"
+_RESTORING = f"select coalesce(current_setting('{RESTORING}', true), 'off') as restoring"
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,24 @@ def finish(server: Server, database: str) -> list[int]:
 
 
 def resume(server: Server, database: str, scheduled: list[int]) -> None:
-    """In the database that is live now: its workers, and the jobs that were scheduled in the backup."""
-    if not server.rows(_VERSION, database):
-        return
-    ids = ", ".join(map(str, scheduled)) or "null"
-    server.run(f"update _timescaledb_config.bgw_job set scheduled = true where id in ({ids})", database)
-    server.rows("select _timescaledb_functions.start_background_workers() as done", database)
+    """In the database that is live now: the jobs that were scheduled in the backup, and its workers."""
+    if scheduled:
+        ids = ", ".join(map(str, map(int, scheduled)))
+        server.run(f"update _timescaledb_config.bgw_job set scheduled = true where id in ({ids})", database)
+    start_workers(server, database)
 
 
 def stop_workers(server: Server, database: str) -> None:
     """So that no background worker keeps the database from being renamed. Its scheduler is never terminated."""
+    _workers(server, database, "stop")
+
+
+def start_workers(server: Server, database: str) -> None:
+    """Undo ``stop_workers``, also under another name of the database."""
+    _workers(server, database, "start")
+
+
+def _workers(server: Server, database: str, verb: str) -> None:
+    """Nothing without TimescaleDB."""
     if server.rows(_VERSION, database):
-        server.rows("select _timescaledb_functions.stop_background_workers() as done", database)
+        server.rows(f"select _timescaledb_functions.{verb}_background_workers() as done", database)

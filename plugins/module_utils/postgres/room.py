@@ -1,0 +1,52 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether there is room for a second copy of a database; known where the server's own folder can be seen."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Refused
+from . import sql
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
+    from .server import Server
+
+_SPARE = 1.2
+_FOLDER = "select setting as folder from pg_settings where name = 'data_directory'"
+_SYSTEM_IDENTIFIER = 8
+
+
+def require(server: Server, live: str, backup: Manifest) -> None:
+    """``Refused`` if a copy certainly does not fit; where the disk cannot be seen, nothing is said."""
+    free = free_bytes(server)
+    needed = int(_SPARE * max(backup.size, _size(server, live) if live else 0))
+    if free is not None and free < needed:
+        raise Refused(
+            f"there is no room for another copy: {needed >> 20} MiB are needed, {free >> 20} MiB are free",
+            where=server.where,
+            remedy="make room, for example drop databases that earlier restores replaced; nothing was restored",
+            code="nospace",
+        )
+
+
+def free_bytes(server: Server) -> int | None:
+    """Of the disk under the server's data folder, if that folder is on this machine."""
+    rows = server.rows(_FOLDER)
+    if not rows:
+        return None
+    folder = Path(str(rows[0]["folder"]))
+    try:
+        with (folder / "global" / "pg_control").open("rb") as control:
+            system = int.from_bytes(control.read(_SYSTEM_IDENTIFIER), "little")
+        return shutil.disk_usage(folder).free if str(system) == server.identity().system else None
+    except OSError:
+        return None
+
+
+def _size(server: Server, database: str) -> int:
+    return int(server.rows(f"select pg_database_size({sql.text(database)}) as bytes")[0]["bytes"])
