@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,13 +27,6 @@ from services.s3 import S3
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MIB = 1 << 20
 LONG = os.urandom(MIB) * 21 + b"tail"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    server = S3.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -99,7 +92,7 @@ def test_backups_are_listed_from_the_oldest_and_under_their_prefix_alone(s3: S3,
 
 @pytest.mark.parametrize("content", [b"half", LONG])
 def test_a_draft_is_nobodys_backup_and_leaves_nothing(s3: S3, bucket: str, store: S3Store, content: bytes) -> None:
-    with pytest.raises(RuntimeError), store.draft("shop-1") as draft:
+    with contextlib.suppress(RuntimeError), store.draft("shop-1") as draft:
         draft.sink("data.dump").write(content)
         assert (store.backups(), store.broken(), store.find("shop-1")) == ([], [], None)
         raise RuntimeError
@@ -123,7 +116,7 @@ def test_an_object_damaged_in_the_store_is_found(s3: S3, bucket: str, store: S3S
     (stored,) = [path for path in (s3.folder / "data" / bucket).rglob("data.dump")]
     stored.write_bytes(b"Archive")
     assert [check.ok for check in store.checked(made)] == [False]
-    with pytest.raises(Damaged, match="backup shop-1 is damaged: sha256 of data.dump"), store.fetched("shop-1"):
+    with pytest.raises(Damaged, match=r"backup shop-1 is damaged: sha256 of data\.dump"), store.fetched("shop-1"):
         pass
 
 
@@ -169,9 +162,8 @@ def test_a_locked_store_lets_go_of_claims(s3: S3) -> None:
 
 
 WRITER = """
-import os, signal, sys
+import json, os, signal, sys
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import store_of
-import json
 with store_of(json.loads(sys.stdin.read())).draft("shop-1") as draft:
     sink = draft.sink("data.dump")
     for _ in range(20):
@@ -185,13 +177,8 @@ with store_of(json.loads(sys.stdin.read())).draft("shop-1") as draft:
 
 def killed(s3: S3, bucket: str) -> None:
     """A writer that died in the middle of an upload."""
-    import json
-
-    root = Path(__file__).resolve().parents[2]
-    script = f"import sys; sys.path.insert(0, {str(root / 'tests')!r}); import conftest\n{WRITER}"
-    given = json.dumps(s3.store(bucket, prefix="prod/shop"))
-    done = subprocess.run([sys.executable, "-c", script], input=given.encode(), capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    done = child(WRITER, s3.store(bucket, prefix="prod/shop"))
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next(s3: S3, bucket: str, store: S3Store) -> None:
@@ -230,7 +217,7 @@ def test_a_run_on_another_machine_is_dead_only_after_a_long_silence(
 def test_a_run_that_was_taken_for_dead_does_not_come_back_with_half_a_backup(
     s3: S3, bucket: str, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ReleaseError), store.draft("shop-1") as draft:
+    with store.draft("shop-1") as draft:
         sink = draft.sink("data.dump")
         sink.write(LONG)
         monkeypatch.setattr(claim, "gone", lambda holder, silent: True)
@@ -238,19 +225,21 @@ def test_a_run_that_was_taken_for_dead_does_not_come_back_with_half_a_backup(
             "ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3.gone", claim.gone
         )
         assert len(opened(s3, bucket).sweep()) == 1
-        draft.commit(manifest("shop-1", sink.close()))
+        with pytest.raises(ReleaseError):
+            sink.close()
     assert (store.backups(), store.broken()) == ([], [])
     assert nothing(s3, bucket)
 
 
 def test_a_run_that_lost_its_claim_after_its_last_byte_gives_up(s3: S3, bucket: str, store: S3Store) -> None:
-    with pytest.raises(ReleaseError, match="was given up"), store.draft("shop-1") as draft:
+    with store.draft("shop-1") as draft:
         sink = draft.sink("data.dump")
         sink.write(b"archive")
         entry = sink.close()
         (held,) = [key for key in keys(s3, bucket) if ".drafts/" in key]
         s3.client().delete_object(Bucket=bucket, Key=held)
-        draft.commit(manifest("shop-1", entry))
+        with pytest.raises(ReleaseError, match="was given up"):
+            draft.commit(manifest("shop-1", entry))
     assert nothing(s3, bucket)
 
 
@@ -259,12 +248,12 @@ def test_a_server_that_dies_in_the_middle_is_an_error_and_nothing_is_a_backup() 
     try:
         bucket = server.bucket()
         store = opened(server, bucket)
-        with pytest.raises(ReleaseError, match="cannot (write|complete)"), store.draft("shop-1") as draft:
+        with store.draft("shop-1") as draft:
             sink = draft.sink("data.dump")
             sink.write(LONG)
             server.kill()
-            sink.write(LONG)
-            draft.commit(manifest("shop-1", sink.close()))
+            with pytest.raises(ReleaseError, match=r"cannot write .*data\.dump"):
+                sink.write(LONG)
         server.run()
         assert store.backups() == []
     finally:
@@ -296,32 +285,32 @@ def test_a_file_of_too_many_parts_is_refused_with_the_option_to_change(
 
 
 def test_a_long_file_takes_no_more_memory_than_a_short_one(s3: S3, bucket: str) -> None:
-    short, long = (peak(s3, bucket, size) for size in (20, 400))
-    assert long < short + 12, (short, long)
-    assert long < 110
+    short, long = (peak(s3, bucket, size) for size in (100, 400))
+    assert abs(long - short) < 4
+    assert long < 80
 
 
 UPLOADER = """
-import json, resource, sys
+import json, sys
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import store_of
-size = int(sys.argv[1])
 with store_of(json.loads(sys.stdin.read())).draft("shop-1") as draft:
     sink = draft.sink("data.dump")
-    for number in range(size):
+    for number in range(int(sys.argv[1])):
         sink.write(number.to_bytes(2, "big") * (1 << 19))
     sink.close()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
-def peak(s3: S3, bucket: str, mebibytes: int) -> int:
-    """MiB of a process that uploads so much."""
-    import json
+def peak(s3: S3, bucket: str, mebibytes: int) -> float:
+    """MiB of memory that a process needed to upload so much."""
+    return int(child(UPLOADER, s3.store(bucket, prefix="prod/shop"), str(mebibytes)).stdout) / 1024
 
-    root = Path(__file__).resolve().parents[2]
-    script = f"import sys; sys.path.insert(0, {str(root / 'tests')!r}); import conftest\n{UPLOADER}"
-    given = json.dumps(s3.store(bucket, prefix="prod/shop"))
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(mebibytes)], input=given.encode(), capture_output=True, check=True
-    )
-    return int(done.stdout)
+
+def child(script: str, store: Mapping[str, Any], *argv: str) -> subprocess.CompletedProcess[str]:
+    """A process that uses the store it reads from its stdin."""
+    tests = Path(__file__).resolve().parents[1]
+    begin = f"import sys; sys.path.insert(0, {str(tests)!r}); import conftest\n"
+    command = [sys.executable, "-c", begin + script, *argv]
+    return subprocess.run(command, input=json.dumps(store), capture_output=True, text=True, check=False)
