@@ -59,7 +59,7 @@ def fill(server: Server, name: str, store: Store, manifest: Manifest, jobs: int 
     if manifest.timescaledb:
         timescale.prepare(server, name, manifest.timescaledb)
     with opened(store, manifest, jobs) as source:
-        size = 0 if isinstance(source, Path) else manifest.file(archive_name(manifest)).bytes
+        size = 0 if isinstance(source, Path) else sum(map(len, store.read(manifest.id, archive_name(manifest))))
         options = RestoreOptions(bytes=size, jobs=jobs, settings=_SETTINGS, arguments=_ARGUMENTS)
         server.restore(name, source, options)
     scheduled = timescale.finish(server, name) if manifest.timescaledb else []
@@ -83,7 +83,7 @@ def archive_name(manifest: Manifest) -> str:
 
 @contextmanager
 def opened(store: Store, manifest: Manifest, jobs: int = 1) -> Iterator[Path | Iterable[bytes]]:
-    """As a path where that needs no decrypted copy on a disk, or several jobs want one."""
+    """A path, or pieces so that no decrypted copy comes onto a disk, unless several jobs need one."""
     name = archive_name(manifest)
     folder = Path(name).name == TOC
     if manifest.encryption and jobs == 1 and not folder:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
-from . import bring, dbprops, proof, room, scratch, sql, swap, timescale
+from . import age, bring, dbprops, proof, room, scratch, sql, swap, timescale
 from .dbprops import Properties
 from .manifest import Check, Manifest
 from .swap import REPLACED, REVERTED, Change, Database, Swapped
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from .store.base import Store
 
 RESTORED_STATE, REVERTED_STATE = "restored", "reverted"
+PROVEN = "restore"
 _RESERVED = ("postgres", "template0", "template1")
 _MOST_NAMED = 20
 
-Safety = Callable[[], Manifest]
-"""Makes the backup of the live database that is taken first."""
+Safety = Callable[[Manifest], Manifest]
+"""Makes the backup of the live database that is taken first; given the one that is going to be restored."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def observe(server: Server, store: Store | None, request: Request) -> Have:
         datetime.now(UTC),
         live,
         server.identity().system,
-        store.the(request.id) if store and request.state == RESTORED_STATE else None,
+        _chosen(server, store, request) if store and request.state == RESTORED_STATE else None,
         dbprops.restored_from(server, name),
         tuple(swap.kept(server, name)),
         tuple(swap.obstacles(server, name)) if live else (),
@@ -201,6 +202,26 @@ def sentences(request: Request, plan: Plan, have: Have) -> list[str]:
     return said
 
 
+def _chosen(server: Server, store: Store, request: Request) -> Manifest:
+    """The one of this id, or the newest that is proven to be restorable."""
+    if request.id:
+        return store.the(request.id)
+    system = server.identity().system
+    own = [
+        one
+        for one in store.backups()
+        if one.database == request.database and (one.system == system or request.accept_foreign)
+    ]
+    found = age.newest(own, PROVEN)
+    if found is None:
+        raise Refused(
+            f"of {len(own)} backups of {request.database} none is proven to level {PROVEN}",
+            where=store.where,
+            remedy="name one with id; pg_backup_info lists them",
+        )
+    return found
+
+
 def _restoring(have: Have, request: Request) -> Plan:
     backup = have.backup
     if backup is None:
@@ -246,7 +267,7 @@ def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety
             outcome.mended = swap.mend(server, request.database)
     if plan.restore and safety and have.live:
         with outcome.phase("safety_backup"):
-            outcome.safety = safety().id
+            outcome.safety = safety(plan.restore).id
     with server.locked(request.database):
         if plan.restore and store:
             _restore(server, store, outcome, plan.restore)
@@ -305,7 +326,7 @@ def _refuse_difference(outcome: Outcome, backup: Manifest) -> None:
         f"what backup {backup.id} brought back is not what it was made from: {named}",
         remedy=f"take another backup; {outcome.request.database} was not touched, the copy was dropped",
         record=f"backup {backup.id} is not good: {len(failed)} checks failed; nothing was replaced",
-        failed=[{"name": one.name, "expected": one.expected, "found": one.found} for one in failed],
+        failed_checks=[{"name": one.name, "expected": one.expected, "found": one.found} for one in failed],
     )
 
 
