@@ -1,0 +1,92 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a recovery took and how much it lost, against what was promised."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.postgres.age import seconds, words
+
+DOCUMENTATION = r"""
+name: recovery
+short_description: Tell the recovery time and the recovery point that were reached
+version_added: 0.1.0
+description:
+  - Compares how long a recovery took, and how much was lost at most in any database, with the objectives.
+options:
+  _input:
+    description: Epoch seconds at which the recovery began.
+    type: float
+    required: true
+  end:
+    description: Epoch seconds at which it had ended.
+    type: float
+    required: true
+  lost:
+    description: Seconds of writes that each database has lost.
+    type: list
+    elements: float
+    required: true
+  time:
+    description: The longest a recovery may take, for example V(4 h); no objective if empty.
+    type: str
+    default: ""
+  point:
+    description: The most that may be lost, for example V(1 h); no objective if empty.
+    type: str
+    default: ""
+author:
+  - runbook.release contributors (@runbook-release)
+"""
+
+EXAMPLES = r"""
+- name: Was it fast enough?
+  ansible.builtin.debug:
+    msg: "{{ (began | runbook.release.recovery(ended, [1800.0], '4 h', '1 h')).sentence }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(rto) and C(rpo) in seconds, C(kept) (whether both objectives were) and C(sentence).
+  type: dict
+  sample:
+    rto: 95.2
+    rpo: 1800.0
+    kept: true
+    sentence: "Recovered in 2 min (objective 4 h: kept), 30 min of writes lost (objective 1 h: kept)"
+"""
+
+
+def recovery(
+    began: float, end: float, lost: Iterable[float], time: str = "", point: str = ""
+) -> dict[str, float | bool | str]:
+    """Seconds in, seconds and one sentence out."""
+    rto, rpo = round(float(end) - float(began), 1), round(max(map(float, lost), default=0.0), 1)
+    try:
+        objectives = [(rto, seconds(time or None, "recovery_time")), (rpo, seconds(point or None, "recovery_point"))]
+    except ReleaseError as error:
+        raise AnsibleFilterError(str(error)) from error
+    told = [_judged(reached, objective) for reached, objective in objectives]
+    return {
+        "rto": rto,
+        "rpo": rpo,
+        "kept": all(objective is None or reached <= objective for reached, objective in objectives),
+        "sentence": f"Recovered in {words(rto)}{told[0]}, {words(rpo)} of writes lost{told[1]}",
+    }
+
+
+def _judged(reached: float, objective: float | None) -> str:
+    if objective is None:
+        return ""
+    return f" (objective {words(objective)}: {'kept' if reached <= objective else 'MISSED'})"
+
+
+class FilterModule:
+    """The filter ``runbook.release.recovery``."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"recovery": recovery}

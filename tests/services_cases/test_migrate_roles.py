@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles backup and migrate together, as a playbook runs them: no migration without the backup to return to."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from services.postgres import Postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Site:
+    """An inventory host with one database, its migrations and a store."""
+
+    def __init__(self, postgres: Postgres, name: str, folder: Path) -> None:
+        self.postgres, self.name, self.folder = postgres, name, folder
+        self.migrations = folder / "migrations"
+        self.migrations.mkdir()
+        server = {"host": postgres.host, "port": postgres.port, "user": postgres.user}
+        self.variables: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "release_system": "shop",
+            "release_version": "2.0",
+            "release_cluster": {"namespace": "shop"},
+            "release_context": {"id": "shop-2-0", "record": str(folder / "record")},
+            "release_databases": [
+                {"name": name, "server": {**server, "password": postgres.password, "bindir": str(postgres.bindir)}}
+            ],
+            "release_backups": {"store": {"path": str(folder / "store")}, "age": "1 h"},
+            "release_migrations": [self.migration("notes", "expand"), {"name": "by hand", "class": "expand"}],
+        }
+
+    def migration(self, name: str, klass: str) -> dict[str, Any]:
+        return {"name": name, "class": klass, "kind": "sql", "database": self.name, "path": str(self.migrations)}
+
+    def run(self, *roles: str, check: bool = False, **variables: Any) -> subprocess.CompletedProcess[str]:
+        tasks = [{"name": role, "ansible.builtin.include_role": dict(name_of(role))} for role in roles]
+        tell = {"name": "Tell", "ansible.builtin.copy": {"content": "{{ release_context | to_json }}", "mode": "0600"}}
+        tell["ansible.builtin.copy"]["dest"] = str(self.folder / "context.json")
+        play = [{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [*tasks, tell]}]
+        (self.folder / "play.yml").write_text(json.dumps(play))
+        hosts = {"all": {"hosts": {"shop": {**self.variables, **variables}}}}
+        (self.folder / "hosts.json").write_text(json.dumps(hosts))
+        playbook = str(Path(sys.executable).parent / "ansible-playbook")
+        command = [playbook, "-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml")]
+        collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(ROOT / "build" / "collections"))
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_NOCOLOR": "1"}
+        return subprocess.run(
+            [*command, *(["--check"] if check else [])],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def context(self) -> Any:
+        return json.loads((self.folder / "context.json").read_text())
+
+    def columns(self) -> int:
+        return int(
+            self.postgres.sql("select count(*) from information_schema.columns where table_name = 'orders'", self.name)[
+                0
+            ][0]
+        )
+
+
+def name_of(role: str) -> Iterator[tuple[str, str]]:
+    """``migrate/back`` is the tasks file of that name."""
+    name, _slash, tasks = role.partition("/")
+    yield "name", f"runbook.release.{name}"
+    if tasks:
+        yield "tasks_from", f"{tasks}.yml"
+
+
+@pytest.fixture
+def site(postgres15: Postgres, tmp_path: Path) -> Iterator[Site]:
+    name = f"roles_{secrets.token_hex(3)}"
+    postgres15.sql(f"create database {name}")
+    postgres15.sql("create table orders (id int primary key); insert into orders values (1)", name)
+    one = Site(postgres15, name, tmp_path)
+    (one.migrations / "0001_note.sql").write_text("alter table orders add note text")
+    (one.migrations / "0001_note.down.sql").write_text("alter table orders drop note")
+    yield one
+    postgres15.sql(f"drop database {name} with (force)")
+
+
+def test_a_database_is_backed_up_proven_migrated_and_taken_back(site: Site) -> None:
+    done = site.run("backup", "migrate")
+    assert done.returncode == 0, done.stdout
+    assert site.postgres.password not in done.stdout + done.stderr
+    context = site.context()
+    assert context["backups"] == {site.name: f"shop-2-0-{site.name}"}
+    assert context["migrations"]["notes"]["after"]["revision"] == "0001_note"
+    assert "by hand" not in context["migrations"]
+    assert (site.folder / "record" / "migrations" / "notes.log").stat().st_mode & 0o777 == 0o600
+    assert site.columns() == 2
+    again = site.run("backup", "migrate")
+    assert again.returncode == 0, again.stdout
+    assert "changed=1 " in again.stdout, "only the file this test writes"
+    back = site.run("migrate/back", migrate_to={"notes": "base"})
+    assert back.returncode == 0, back.stdout
+    assert site.columns() == 1
+
+
+def test_nothing_is_migrated_without_a_backup_of_this_release(site: Site) -> None:
+    done = site.run("migrate")
+    assert done.returncode
+    assert "has something pending and no backup of this release" in done.stdout
+    assert site.columns() == 1
+
+
+def test_what_is_refused_is_refused_before_the_first_migration_runs(site: Site) -> None:
+    (site.folder / "other").mkdir()
+    last = {**site.migration("missing", "expand"), "path": str(site.folder / "nowhere")}
+    done = site.run("backup", "migrate", release_migrations=[site.migration("notes", "expand"), last])
+    assert done.returncode
+    assert "There is no folder with migrations" in done.stdout
+    assert site.columns() == 1
+
+
+def test_check_mode_changes_neither_store_nor_schema(site: Site) -> None:
+    done = site.run("backup", "migrate", check=True)
+    assert done.returncode == 0, done.stdout
+    assert site.columns() == 1
+    assert not list((site.folder / "store").glob("shop-2-0*"))
