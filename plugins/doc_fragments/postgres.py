@@ -87,8 +87,8 @@ options:
         type: str
       cronjob:
         description:
-          - Name of the CronJob that makes the backups, for V(job). It is run once, and its success is all that is known of
-            such a backup.
+          - Name of the CronJob that makes the backups, for V(job). It is run once, and its success is all that is known
+            of such a backup.
         type: str
       timeout:
         description: Seconds a Job may take.
@@ -96,7 +96,8 @@ options:
         default: 3600
 requirements:
   - psycopg2, and pg_dump and pg_restore of the server's major version, with O(server.mode=tcp)
-  - C(sh), C(tee), C(wc), C(head), C(sha256sum), C(psql), C(pg_dump) and C(pg_restore) in the container, in the other modes
+  - C(sh), C(tee), C(wc), C(head), C(sha256sum), C(psql), C(pg_dump) and C(pg_restore) in the container, with
+    O(server.mode=exec) and O(server.mode=job)
 notes:
   - With O(server.mode=exec) it needs the RBAC verbs C(get) and C(list) for C(pods) and C(create) for C(pods/exec) in
     O(server.namespace); with O(server.mode=job) also C(create), C(get), C(list) and C(watch) for C(jobs.batch), and

@@ -36,19 +36,17 @@ class PodStream:
         self._status = b""
         self.ended = False
 
-    def write(self, data: bytes, timeout: float) -> bytes:
-        """Send to stdin what goes within ``timeout`` seconds; returns the rest, to be offered again.
+    def write(self, data: memoryview, timeout: float) -> memoryview:
+        """Send to stdin what goes, waiting for ``timeout`` seconds at most; returns the rest, to be offered next.
 
-        Once it has begun, the same rest has to be offered until it is empty.
+        When nothing is left, see ``sending``.
         """
-        view = memoryview(data)
-        while view or self._pending:
-            if not self._pending:
-                self._pending = self._framed(bytes(view[:FRAME]))
-                view = view[FRAME:]
-            if not self._send(timeout):
-                break
-        return bytes(view)
+        if not self._pending and data:
+            self._pending = self._framed(bytes(data[:FRAME]))
+            data = data[FRAME:]
+        while self._pending and self._send(timeout):
+            pass
+        return data
 
     @property
     def sending(self) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import secrets
 import time
@@ -62,12 +63,14 @@ class ClientJob:
         return PodStream(self.client.connection, self._running(), self.namespace, CONTAINER, argv)
 
     def end(self) -> None:
-        """Let the Job complete."""
+        """Let the Job complete; one that cannot be told to ends by its timeout."""
         pod, self._pod = self._pod, ""
         if pod:
-            with PodStream(self.client.connection, pod, self.namespace, CONTAINER, _LEAVE) as stream:
-                while not stream.ended:
-                    stream.read(_LOOK_EVERY)
+            with (
+                contextlib.suppress(ReleaseError),
+                PodStream(self.client.connection, pod, self.namespace, CONTAINER, _LEAVE) as stream,
+            ):
+                stream.read(_LOOK_EVERY)
 
     def _running(self) -> str:
         if not self._pod:

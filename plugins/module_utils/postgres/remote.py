@@ -23,7 +23,7 @@ class Stream(t.Protocol):
 
     ended: bool
 
-    def write(self, data: bytes, timeout: float) -> bytes: ...
+    def write(self, data: memoryview, timeout: float) -> memoryview: ...
     @property
     def sending(self) -> bool: ...
     def read(self, timeout: float) -> tuple[int, bytes] | None: ...
@@ -59,11 +59,11 @@ class Remote:
         return int(found[1]) if found else 0
 
     def send(self, data: bytes, watch: Watchdog) -> None:
-        while True:
-            data = self._stream.write(data, watch.patience())
-            if not data and not self._stream.sending:
-                return
-            watch.check()
+        rest = memoryview(data)
+        while rest or self._stream.sending:
+            rest, before = self._stream.write(rest, watch.patience()), len(rest)
+            if len(rest) == before:
+                watch.check()
 
     def read(self, watch: Watchdog, timeout: float | None = None) -> bytes | None:
         """More of stdout, empty if there is none yet, None at the end."""
@@ -122,7 +122,7 @@ class Remote:
 
     def _offer(self, chunk: bytes, watch: Watchdog) -> bool:
         """Whether all of the chunk went before the script failed or ended."""
-        rest = chunk
+        rest = memoryview(chunk)
         while rest or self._stream.sending:
             left = self._stream.write(rest, watch.patience())
             if len(left) < len(rest):

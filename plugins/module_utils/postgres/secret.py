@@ -77,4 +77,4 @@ def password_file(password: str) -> t.Iterator[tuple[dict[str, str], tuple[int, 
         os.fchmod(file.fileno(), 0o600)
         file.write(f"*:*:*:*:{escaped}\n".encode())
         file.flush()
-        yield {"PGPASSFILE": f"/dev/fd/{file.fileno()}"}, (file.fileno(),)
+        yield {"PGPASSFILE": f"/dev/fd/{file.fileno()}", "PGPASSWORD": ""}, (file.fileno(),)

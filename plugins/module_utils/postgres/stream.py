@@ -25,6 +25,7 @@ LOOK_EVERY = 1.0
 TERM_PATIENCE = 2.0
 _SET_PIPE_SIZE = 1031
 _SET_DEATH_SIGNAL = 1
+_CREDENTIALS = ("PGPASS", "PGSSL", "PGKRB", "PGGSS")
 
 Pulse = Callable[[], object]
 
@@ -246,10 +247,11 @@ def how_it_ended(name: str, code: int) -> str:
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment without what would steer libpq another way, and with messages in English."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "LANGUAGE"}
-    return {
-        **kept,
-        "LC_ALL": "C",
-        "PGCLIENTENCODING": "UTF8",
-        **{key: value for key, value in settings.items() if value},
-    }
+    kept = {name: value for name, value in os.environ.items() if not steers(name) and name != "LANGUAGE"}
+    given = {name: value for name, value in settings.items() if value}
+    return {**kept, "LC_ALL": "C", "PGCLIENTENCODING": "UTF8", **given}
+
+
+def steers(name: str) -> bool:
+    """Whether a variable of libpq says where to go and what to do there, rather than who one is."""
+    return name.startswith("PG") and not name.startswith(_CREDENTIALS)

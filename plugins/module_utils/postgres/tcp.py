@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -146,15 +147,16 @@ class _Connection(Session):
             "sslrootcert": login.sslrootcert,
         }
         try:
-            self._connection = psycopg2.connect(
-                host=login.host,
-                port=login.port,
-                dbname=database,
-                application_name=application,
-                client_encoding="UTF8",
-                async_=True,
-                **{name: value for name, value in given.items() if value},
-            )
+            with _unsteered():
+                self._connection = psycopg2.connect(
+                    host=login.host,
+                    port=login.port,
+                    dbname=database,
+                    application_name=application,
+                    client_encoding="UTF8",
+                    async_=True,
+                    **{name: value for name, value in given.items() if value},
+                )
             self._wait(time.monotonic() + CONNECT_TIMEOUT)
         except psycopg2.Error as error:
             raise fault(self._doing, str(error), self._where) from error
@@ -194,6 +196,16 @@ class _Connection(Session):
                 self._watch.check()
             if deadline is not None and time.monotonic() > deadline:
                 raise fault(self._doing, f"timeout expired after {CONNECT_TIMEOUT} s", self._where)
+
+
+@contextlib.contextmanager
+def _unsteered() -> Iterator[None]:
+    """Without the variables of libpq in our own environment, which it reads when a connection begins."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if stream.steers(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _size(folder: Path) -> int:
