@@ -12,9 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -128,6 +129,12 @@ class Scene:
         options = {"server": self.reach, "database": database, "store": self.store, "id": name}
         return module("pg_backup", **options, compression=COMPRESSION, proof="checksum")
 
+    def restore(self, name: str, **more: Any) -> Module:
+        options = {"server": self.reach, "database": "shop", "store": self.store, "id": name, "again": True}
+        made = module("pg_restore", **options, accept_data_loss=True, safety_backup=False, **more)
+        self.server.sql(f"drop database {made.result['replaced']}")
+        return made
+
     def make(self, database: str, megabytes: int) -> None:
         self.server.sql(f"create database {database}")
         fill(lambda text: self.server.sql(text, database), megabytes)
@@ -177,6 +184,61 @@ def memory(sizes: Sizes) -> Iterator[Line]:
             yield Line(f"pg_backup tcp: memory, {megabytes} MB", [made.peak / MEGABYTE], "MB", 80.0, "max")
 
 
+def restore(sizes: Sizes) -> Iterator[Line]:
+    ours, bare = [], []
+    with scene(sizes) as at:
+        at.make("shop", sizes.megabytes)
+        backup = at.back_up("one").result["backup"]["id"]
+        (archive,) = (at.folder / "store" / backup).glob("*.dump")
+        for _pair in range(sizes.pairs):
+            at.server.sql("create database bare")
+            options = ("--exit-on-error", f"--jobs={JOBS}", "--dbname=bare", str(archive))
+            bare.append(timed(partial(at.server.tool, "pg_restore", *options, start_new_session=True)))
+            at.server.sql("drop database bare")
+            ours.append(at.restore(backup, jobs=JOBS).result["phases"]["restore"])
+    yield against("pg_restore: the restore", ours, bare, 1.05, f"pg_restore --jobs={JOBS}, {sizes.megabytes} MB")
+
+
+class Connector:
+    """One new connection after the other; `longest` is the most seconds between two that succeeded."""
+
+    def __init__(self, server: Postgres, database: str) -> None:
+        self.longest = 0.0
+        self._connect = partial(server.connect, database)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on)
+
+    def __enter__(self) -> Connector:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        import psycopg2
+
+        last = time.monotonic()
+        while not self._ended.is_set():
+            with suppress(psycopg2.OperationalError):
+                self._connect().close()
+                self.longest, last = max(self.longest, time.monotonic() - last), time.monotonic()
+
+
+def swap(sizes: Sizes) -> Iterator[Line]:
+    outages, told = [], []
+    with scene(sizes) as at:
+        at.make("shop", 100)
+        backup = at.back_up("one").result["backup"]["id"]
+        for _round in range(sizes.pairs):
+            with Connector(at.server, "shop") as clients:
+                told.append(at.restore(backup).result["outage_ms"] / 1000)
+            outages.append(clients.longest)
+    name = "pg_restore: longest time without a new connection around the swap"
+    yield Line(name, outages, "s", 1.0, "max", {"name": "what the module tells", "values": told})
+
+
 def kubectl(*argv: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([os.environ["KUBECTL"], "--namespace", NAMESPACE, *argv], check=True, **more)
 
@@ -213,7 +275,13 @@ def through_exec(sizes: Sizes) -> Iterator[Line]:
     yield against("pg_backup exec: the dump", ours, bare, 1.1, f"kubectl exec pg_dump > file, {sizes.megabytes} MB")
 
 
-MEASURES: dict[str, Callable[[Sizes], Iterator[Line]]] = {"dump": dump, "memory": memory, "exec": through_exec}
+MEASURES: dict[str, Callable[[Sizes], Iterator[Line]]] = {
+    "dump": dump,
+    "memory": memory,
+    "restore": restore,
+    "swap": swap,
+    "exec": through_exec,
+}
 
 
 def main(argv: list[str]) -> int:
