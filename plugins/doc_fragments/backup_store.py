@@ -55,10 +55,10 @@ options:
             type: path
           part_size:
             description:
-              - MiB of one part of an upload, at least 5. Two parts are in memory.
-              - 10000 parts are the most S3 takes, so the default allows files of 78 GiB.
+              - MiB of one part of an upload, at least 5. Two parts at a time are in temporary files.
+              - 10000 parts are the most S3 takes, so the default allows files of 156 GiB.
             type: int
-            default: 8
+            default: 16
           object_lock_days:
             description:
               - Days for which the server must not let go of a backup; the bucket needs object lock.

@@ -26,7 +26,7 @@ from services.s3 import S3
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MIB = 1 << 20
-LONG = os.urandom(MIB) * 21 + b"tail"
+LONG = os.urandom(MIB) * 37 + b"tail"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def nothing(s3: S3, bucket: str) -> bool:
     return (keys(s3, bucket), uploads(s3, bucket)) == ([], [])
 
 
-@pytest.mark.parametrize("content", [b"", b"archive", LONG, LONG[: 8 * MIB], LONG[: 16 * MIB]])
+@pytest.mark.parametrize("content", [b"", b"archive", LONG, LONG[: 16 * MIB], LONG[: 32 * MIB]])
 def test_what_was_committed_is_found_read_and_whole(store: S3Store, content: bytes) -> None:
     made = kept(store, content=content)
     assert store.backups() == [made]
@@ -166,7 +166,7 @@ import json, os, signal, sys
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import store_of
 with store_of(json.loads(sys.stdin.read())).draft("shop-1") as draft:
     sink = draft.sink("data.dump")
-    for _ in range(20):
+    for _ in range(40):
         sink.write(bytes(1 << 20))
     small = draft.sink("schema.sql")
     small.write(b"x")

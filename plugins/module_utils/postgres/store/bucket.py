@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 
 from ...errors import Refused, ReleaseError
 from .base import CHUNK
 
-PART = 8
-"""MiB in one part of an upload: one is on its way while the next one fills, so twice that is in memory."""
+PART = 16
+"""MiB in one part of an upload: one is on its way while the next one fills, so twice that is in files."""
 LEAST_PART = 5
 MOST_PARTS = 10_000
 _ABSENT = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
@@ -98,7 +98,7 @@ class Bucket:
             with contextlib.closing(body):
                 yield from body.iter_chunks(CHUNK)
 
-    def put(self, key: str, content: bytes, *, new: bool = False, locked: bool = True) -> None:
+    def put_bytes(self, key: str, content: bytes, *, new: bool = False, locked: bool = True) -> None:
         """``new``: ``Taken`` if there is one already; ``locked``: kept for the days of the place, if it has any."""
         condition = {"IfNoneMatch": "*"} if new else {}
         with self._telling("write", key):
@@ -106,15 +106,19 @@ class Bucket:
                 **self._at(key), Body=content, ContentMD5=_md5(content), **condition, **self._lock(locked)
             )
 
+    def put(self, key: str, body: IO[bytes], md5: str) -> None:
+        with self._telling("write", key):
+            self._client.put_object(**self._at(key), Body=body, ContentMD5=md5, **self._lock(True))
+
     def begin(self, key: str) -> str:
         """Id of an upload in parts."""
         with self._telling("write", key):
             return str(self._client.create_multipart_upload(**self._at(key), **self._lock(True))["UploadId"])
 
-    def part(self, key: str, upload: str, number: int, content: bytearray) -> dict[str, Any]:
+    def part(self, key: str, upload: str, number: int, body: IO[bytes], md5: str) -> dict[str, Any]:
         with self._telling("write", key):
             at = {**self._at(key), "UploadId": upload, "PartNumber": number}
-            answer = self._client.upload_part(**at, Body=content, ContentMD5=_md5(content))
+            answer = self._client.upload_part(**at, Body=body, ContentMD5=md5)
         return {"ETag": answer["ETag"], "PartNumber": number}
 
     def complete(self, key: str, upload: str, parts: list[dict[str, Any]]) -> None:
@@ -216,7 +220,7 @@ def _client(place: Place) -> Any:
         raise ReleaseError(f"cannot use {place.where}: {error}") from error
 
 
-def _md5(content: bytes | bytearray) -> str:
+def _md5(content: bytes) -> str:
     return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 

@@ -19,7 +19,7 @@ _S3: dict[str, Any] = {
     "secret_key": {"type": "str", "no_log": True},
     "profile": {"type": "str"},
     "ca_bundle": {"type": "path"},
-    "part_size": {"type": "int", "default": 8},
+    "part_size": {"type": "int", "default": 16},
     "object_lock_days": {"type": "int", "default": 0},
     "object_lock_mode": {"type": "str", "choices": ["governance", "compliance"], "default": "governance"},
 }

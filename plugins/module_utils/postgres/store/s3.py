@@ -24,6 +24,7 @@ from ..manifest import FileEntry, Malformed, Manifest
 from .base import CHUNK, DELETED, MANIFEST, RETAINED, Absent, Store, damaged, valid_file, valid_id
 from .bucket import MOST_PARTS, Bucket, Missing, Object, Place, Taken
 from .claim import Holder, Renewal, gone
+from .part import Part
 
 _CLAIMS = ".drafts/"
 
@@ -79,7 +80,7 @@ class S3Store(Store):
 
     def amend(self, id: str, manifest: Manifest) -> None:
         known = self.the(id)
-        self._bucket.put(_manifest(id), replace(manifest, folder=known.folder).to_bytes())
+        self._bucket.put_bytes(_manifest(id), replace(manifest, folder=known.folder).to_bytes())
 
     def delete(self, id: str) -> str:
         manifest = self.the(id)
@@ -187,7 +188,7 @@ class _Claim:
                 self._put()
 
     def _put(self) -> None:
-        self._bucket.put(_CLAIMS + self.token, Holder.me().to_bytes(), locked=False)
+        self._bucket.put_bytes(_CLAIMS + self.token, Holder.me().to_bytes(), locked=False)
 
 
 class S3Draft:
@@ -200,7 +201,7 @@ class S3Draft:
         self._sinks: list[S3Sink] = []
 
     def sink(self, name: str) -> S3Sink:
-        sink = S3Sink(self._bucket, f"{self._claim.id}/{self._claim.token}/{valid_file(name)}", name)
+        sink = S3Sink(self._bucket, f"{self._claim.id}/{self._claim.token}/{valid_file(name)}", name, self.folder)
         self._sinks.append(sink)
         return sink
 
@@ -223,7 +224,7 @@ class S3Draft:
         key = _manifest(stored.id)
         try:
             _complete(stored, stored.id, self._bucket.objects(f"{stored.id}/{stored.folder}/"))
-            self._bucket.put(key, stored.to_bytes(), new=True)
+            self._bucket.put_bytes(key, stored.to_bytes(), new=True)
         except Taken:
             raise _taken(stored.id, self._bucket.place.where) from None
         except Malformed as error:
@@ -261,12 +262,12 @@ class _Upload:
 class S3Sink:
     """One object: in parts once it is longer than one of them, of which one is sent while the next one fills."""
 
-    def __init__(self, bucket: Bucket, key: str, name: str) -> None:
+    def __init__(self, bucket: Bucket, key: str, name: str, folder: Path) -> None:
         self.entry: FileEntry | None = None
-        self._bucket, self._key, self._name = bucket, key, name
+        self._bucket, self._key, self._name, self._folder = bucket, key, name, folder
         self._digest, self._count = hashlib.sha256(), 0
         self._limit = bucket.place.part_size << 20
-        self._filling = bytearray()
+        self._filling = Part(folder)
         self._upload: _Upload | None = None
         self._sender = ThreadPoolExecutor(max_workers=1)
 
@@ -275,41 +276,47 @@ class S3Sink:
         self._count += len(piece)
         rest = memoryview(piece)
         while rest:
-            if len(self._filling) == self._limit:
-                self._send_full()
-            room = self._limit - len(self._filling)
-            self._filling += rest[:room]
+            if self._filling.bytes == self._limit:
+                self._send()
+            room = self._limit - self._filling.bytes
+            self._filling.write(rest[:room])
             rest = rest[room:]
 
     def close(self) -> FileEntry:
         if self._upload is None:
-            self._bucket.put(self._key, bytes(self._filling))
+            self._bucket.put(self._key, self._filling.body(), self._filling.md5)
         else:
-            self._send_full()
+            self._send()
             self._collect(self._upload)
             self._bucket.complete(self._key, self._upload.id, self._upload.parts)
+        self._filling.close()
         self._sender.shutdown()
         self.entry = FileEntry(self._name, self._count, self._digest.hexdigest())
         return self.entry
 
     def discard(self) -> None:
         self._sender.shutdown(cancel_futures=True)
+        self._filling.close()
         if self._upload:
             self._bucket.abort(self._key, self._upload.id)
         self._bucket.delete(self._key)
 
-    def _send_full(self) -> None:
-        """Hand over what was filled; the part before it has arrived then, so no third one is in memory."""
+    def _send(self) -> None:
+        """Hand over what was filled; the part before it has arrived then."""
         upload = self._upload = self._upload or _Upload(self._bucket.begin(self._key), [])
         self._collect(upload)
         number = len(upload.parts) + 1
         if number > MOST_PARTS:
             raise ReleaseError(
                 f"{self._name} is longer than {MOST_PARTS} parts of {self._limit >> 20} MiB, the most S3 takes",
-                remedy="set store.s3.part_size higher; two parts of that size are in memory",
+                remedy="set store.s3.part_size higher",
             )
-        part, self._filling = self._filling, bytearray()
-        upload.running = self._sender.submit(self._bucket.part, self._key, upload.id, number, part)
+        part, self._filling = self._filling, Part(self._folder)
+        upload.running = self._sender.submit(self._sent, upload.id, number, part)
+
+    def _sent(self, upload: str, number: int, part: Part) -> dict[str, Any]:
+        with contextlib.closing(part):
+            return self._bucket.part(self._key, upload, number, part.body(), part.md5)
 
     def _collect(self, upload: _Upload) -> None:
         if upload.running:
