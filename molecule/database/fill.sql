@@ -1,4 +1,4 @@
--- Two years of readings, more than two million rows in hypertables, and what they refer to.
+-- More than a year of readings, over two million rows in hypertables, and what they refer to.
 create extension timescaledb;
 create table devices (id integer primary key, name text not null);
 insert into devices select i, 'device ' || i from generate_series(1, 50) i;
@@ -10,7 +10,7 @@ create table readings (
 );
 select create_hypertable('readings', by_range('at', interval '30 days'));
 insert into readings
-select timestamptz '2025-01-01 00:00Z' + i * interval '30 s', 1 + i % 50, i / 7.0
+select timestamptz '2025-01-01 00:00Z' + i * interval '20 s', 1 + i % 50, i / 7.0
 from generate_series(1, 2000000) i;
 
 create table alarms (id bigint generated always as identity, at timestamptz not null, what text not null);

@@ -78,7 +78,7 @@ class Sizes:
     large: int
 
 
-def module(name: str, **options: Any) -> Module:
+def module(name: str, /, **options: Any) -> Module:
     env = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
     command = [sys.executable, "-c", CHILD, name]
     os.sync()
