@@ -92,7 +92,8 @@ def site(postgres15: Postgres, tmp_path: Path) -> Iterator[Site]:
     (one.migrations / "0001_note.sql").write_text("alter table orders add note text")
     (one.migrations / "0001_note.down.sql").write_text("alter table orders drop note")
     yield one
-    postgres15.sql(f"drop database {name} with (force)")
+    for (made,) in postgres15.sql("select datname from pg_database where starts_with(datname, %s)", values=[name]):
+        postgres15.sql(f'drop database "{made}" with (force)')
 
 
 def test_a_database_is_backed_up_proven_migrated_and_taken_back(site: Site) -> None:
@@ -111,6 +112,25 @@ def test_a_database_is_backed_up_proven_migrated_and_taken_back(site: Site) -> N
     back = site.run("migrate/back", migrate_to={"notes": "base"})
     assert back.returncode == 0, back.stdout
     assert site.columns() == 1
+
+
+def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(site: Site) -> None:
+    backups = {**site.variables["release_backups"], "recovery_time": "4 h", "recovery_point": "1 h"}
+    done = site.run("backup", "migrate", release_backups=backups)
+    assert done.returncode == 0, done.stdout
+    site.postgres.sql("insert into orders values (2, 'lost')", site.name)
+    refused = site.run("restore", release_backups=backups)
+    assert refused.returncode
+    assert "writes" in refused.stdout
+    assert site.columns() == 2
+    restored = site.run("restore", release_backups=backups, restore_accept_data_loss=True)
+    assert restored.returncode == 0, restored.stdout
+    assert site.columns() == 1
+    assert site.postgres.sql("select count(*) from orders", site.name) == [(1,)]
+    reached = site.context()["restored"]
+    assert reached["kept"] is True
+    assert "objective 4 h: kept" in reached["sentence"]
+    assert reached["databases"][site.name]["replaced"]
 
 
 def test_nothing_is_migrated_without_a_backup_of_this_release(site: Site) -> None:
