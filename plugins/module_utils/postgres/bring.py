@@ -54,6 +54,24 @@ def require(server: Server, manifest: Manifest) -> None:
         timescale.require(server, manifest.timescaledb)
 
 
+def readable(store: Store, manifest: Manifest, identity: str = "") -> Store:
+    """The store as somebody with the private key sees it; ``Refused`` if the backup needs one and there is none."""
+    if not manifest.encryption:
+        return store
+    from .crypt import OpenedStore
+
+    if identity:
+        return OpenedStore(store, identity)
+    if isinstance(store, OpenedStore):
+        return store
+    raise Refused(
+        f"backup {manifest.id} is encrypted",
+        where=store.where,
+        remedy="give encryption.identity_file, the file with a private key that it was encrypted for",
+        code="key",
+    )
+
+
 def fill(server: Server, name: str, store: Store, manifest: Manifest, jobs: int = 1) -> list[int]:
     """Into the empty database ``name``; numbers of TimescaleDB's jobs that are scheduled, all of them off for now."""
     if manifest.timescaledb:

@@ -59,7 +59,7 @@ def prove(
     at = datetime.now(UTC)
     checks = list(store.checked(manifest))
     if all(check.ok for check in checks) and level != LEVELS[0]:
-        source = _readable(store, manifest, identity)
+        source = bring.readable(store, manifest, identity)
         if level == "decode":
             checks += decode.checks(server, source, manifest)
         else:
@@ -121,22 +121,6 @@ def _amcheck(server: Server, database: str) -> Iterator[str]:
     server.run(f"create schema {_AMCHECK_SCHEMA}; create extension amcheck schema {_AMCHECK_SCHEMA}", database)
     yield _AMCHECK_SCHEMA
     server.run(f"drop extension amcheck; drop schema {_AMCHECK_SCHEMA}", database)
-
-
-def _readable(store: Store, manifest: Manifest, identity: str) -> Store:
-    if not manifest.encryption:
-        return store
-    from .crypt import OpenedStore
-
-    if identity:
-        return OpenedStore(store, identity)
-    if isinstance(store, OpenedStore):
-        return store
-    raise Refused(
-        f"backup {manifest.id} is encrypted, and only its files can be checked without the key",
-        remedy="give the file with the age identity that it was encrypted for",
-        code="key",
-    )
 
 
 def _contents(manifest: Manifest) -> digest.Contents:

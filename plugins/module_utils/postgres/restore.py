@@ -133,7 +133,8 @@ def operate(
     have = observe(server, store, request)
     plan = decide(have, request)
     outcome = Outcome(request, plan, have, changed=plan.changes)
-    if plan.restore:
+    if plan.restore and store:
+        bring.readable(store, plan.restore)
         bring.require(server, plan.restore)
         room.require(server, have.live.name if have.live else "", plan.restore)
     if request.check or not plan.changes:
