@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -20,8 +21,10 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Refu
 from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import FileEntry, Manifest, Proof
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store import claim
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.base import Absent, Damaged
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.bucket import Bucket
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.part import Part
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import store_of
-from ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3 import S3Store
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3 import S3Draft, S3Store
 from services.s3 import S3
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -240,6 +243,47 @@ def test_a_run_that_lost_its_claim_after_its_last_byte_gives_up(s3: S3, bucket: 
         s3.client().delete_object(Bucket=bucket, Key=held)
         with pytest.raises(ReleaseError, match="was given up"):
             draft.commit(manifest("shop-1", entry))
+    assert nothing(s3, bucket)
+
+
+def test_an_answer_that_got_lost_after_the_manifest_was_kept_is_no_failure(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = Bucket.put_bytes
+
+    def twice(bucket: Bucket, key: str, content: bytes, **more: Any) -> None:
+        once(bucket, key, content, **more)
+        once(bucket, key, content, **more)
+
+    monkeypatch.setattr(Bucket, "put_bytes", twice)
+    made = kept(store)
+    assert store.backups() == [made]
+
+
+def test_a_run_that_cannot_see_its_manifest_withdraws_it(
+    s3: S3, bucket: str, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsettled(_draft: S3Draft, _stored: Manifest) -> None:
+        raise ReleaseError("no answer")
+
+    monkeypatch.setattr(S3Draft, "_settle", unsettled)
+    with pytest.raises(ReleaseError, match="no answer"):
+        kept(store)
+    assert nothing(s3, bucket)
+
+
+@pytest.mark.parametrize("content", [b"archive", LONG])
+def test_a_part_that_changed_on_its_way_is_refused_by_the_server(
+    s3: S3, bucket: str, store: S3Store, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    body = Part.body
+
+    def changed(part: Part) -> Any:
+        return io.BytesIO(body(part).read()[:-1] + b"?")
+
+    monkeypatch.setattr(Part, "body", changed)
+    with pytest.raises(ReleaseError, match="Digest"):
+        kept(store, content=content)
     assert nothing(s3, bucket)
 
 

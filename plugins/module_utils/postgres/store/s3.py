@@ -197,6 +197,7 @@ class S3Draft:
     def __init__(self, bucket: Bucket, claim: _Claim, folder: Path) -> None:
         self.folder = folder
         self.committed = False
+        self._offered = False
         self._bucket, self._claim = bucket, claim
         self._sinks: list[S3Sink] = []
 
@@ -221,30 +222,39 @@ class S3Draft:
         if manifest.id != self._claim.id or listed != written or len(written) != len(self._sinks):
             raise ReleaseError(f"the manifest of backup {self._claim.id} is not about what was written")
         stored = replace(manifest, folder=self._claim.token)
-        key = _manifest(stored.id)
         try:
             _complete(stored, stored.id, self._bucket.objects(f"{stored.id}/{stored.folder}/"))
-            self._bucket.put_bytes(key, stored.to_bytes(), new=True)
-        except Taken:
-            raise _taken(stored.id, self._bucket.place.where) from None
         except Malformed as error:
             raise ReleaseError(f"the store does not have what was written: {error.what}") from error
-        self._settle(key, stored)
+        self._offered = True
+        with contextlib.suppress(Taken):
+            self._bucket.put_bytes(_manifest(stored.id), stored.to_bytes(), new=True)
+        self._settle(stored)
         self.committed = True
         return stored
 
     def discard(self) -> None:
-        """Leave nothing; what cannot be removed now is removed by the next sweep."""
-        for sink in self._sinks:
-            with contextlib.suppress(ReleaseError):
+        """Leave nothing, its manifest first; what cannot be removed now is removed by the next sweep."""
+        with contextlib.suppress(ReleaseError):
+            if self._offered:
+                self._withdraw()
+            for sink in self._sinks:
                 sink.discard()
 
-    def _settle(self, key: str, stored: Manifest) -> None:
-        """A server that ignores the condition, or a sweep that took this run for dead, is noticed here."""
-        if self._bucket.get(key) != stored.to_bytes():
+    def _withdraw(self) -> None:
+        key = _manifest(self._claim.id)
+        with contextlib.suppress(Missing):
+            if Manifest.parse(self._bucket.get(key)).folder == self._claim.token:
+                self._bucket.delete(key)
+
+    def _settle(self, stored: Manifest) -> None:
+        """Whose manifest it is, is what the store says: an answer may have got lost, or the condition been ignored.
+
+        A sweep that took this run for dead removed its claim before it looked for a manifest.
+        """
+        if self._bucket.get(_manifest(stored.id)) != stored.to_bytes():
             raise _taken(stored.id, self._bucket.place.where)
         if not self._claim.holds():
-            self._bucket.delete(key)
             raise ReleaseError(
                 f"backup {stored.id} was given up: this run was silent for so long that another one took it for dead",
                 where=self._bucket.place.where,
