@@ -22,7 +22,7 @@ from .pod_exec import OUTCOME, STDERR, STDOUT, exit_code, open_exec
 
 STDIN = 0
 FRAME = 32 << 10
-_READ_TIMEOUT = 30.0
+_READ_TIMEOUT = 1.0
 
 
 class PodStream:
@@ -55,13 +55,15 @@ class PodStream:
 
     def read(self, timeout: float) -> tuple[int, bytes] | None:
         """The next bytes with their channel (STDOUT, STDERR), or None after ``timeout`` seconds; see ``ended``."""
-        from websocket import ABNF, WebSocketException
+        from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
         if self.ended or not self._readable(timeout):
             return None
         self._socket.settimeout(_READ_TIMEOUT)
         try:
             code, frame = self._socket.recv_data_frame(True)
+        except WebSocketTimeoutException:
+            return None
         except (WebSocketException, OSError):
             self.ended = True
             return None
