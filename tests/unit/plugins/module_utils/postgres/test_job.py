@@ -118,7 +118,7 @@ def test_the_password_of_a_client_job_stays_in_its_secret() -> None:
 def test_a_client_job_is_not_made_in_check_mode() -> None:
     cluster: Any = Cluster(dry_run=True)
     with pytest.raises(Refused, match="in check mode no Job is made"):
-        ClientJob(cluster, "shop", "postgres:15", 60).open(["true"])
+        ClientJob(cluster, "shop", "postgres:15", 60)._running()
     assert cluster.created == []
 
 
