@@ -228,7 +228,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_of,
     server_option,
 )
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Request, operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, digest, proof, room, schema, swap
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Request, operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
 from services.backups import killed, made, reached, unlocked
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, proof, swap
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Request, operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
 from services.backups import made, reached
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.postgres import scratch
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Have, Plan, Request, decide
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Have, Plan, Request, decide
 from ansible_collections.runbook.release.plugins.module_utils.postgres.swap import Database
 
 from .backups import NOW, manifest
