@@ -97,6 +97,8 @@ def test_a_restore_can_be_taken_back_and_that_once(server, store, database, held
     assert done.changed
     assert operate(server, None, wanted("reverted")).changed is False
     assert held() == migrated
+    assert operate(server, store, wanted()).changed
+    assert held() != migrated
 
 
 def test_restoring_what_was_restored_changes_nothing_unless_it_is_wanted_again(server, store, database, held, wanted):
@@ -134,7 +136,8 @@ def test_a_database_that_is_gone_is_brought_back_under_its_name(server, store, d
     database.server.sql(f"drop database {database.name} with (force)")
     done = operate(server, store, wanted(accept_data_loss=False))
     assert (held(), about(database)) == (before, properties)
-    assert (done.replaced, done.plan.lost) == ("", 0.0)
+    assert (done.replaced, done.lost) == ("", 0.0)
+    assert operate(server, store, wanted(accept_data_loss=False)).changed is False
 
 
 def test_on_another_server_it_takes_a_word_that_this_is_meant(store, backup, database, own_postgres, wanted):
