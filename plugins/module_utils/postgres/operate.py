@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
+from ..release.journal import Book
 from . import age, facts
 from .decide import PRESENT, PRUNED, VERIFIED, Have, Plan, Request, decide
 from .manifest import Manifest, Proof, reaches
@@ -20,7 +20,6 @@ from .server import DumpOptions, Server
 from .store.base import DELETED, Store, valid_id
 
 if TYPE_CHECKING:
-    from ..release.journal import Book
     from .crypt import Encryptor
 
 MOST_NAMED = 20
@@ -74,6 +73,7 @@ class Outcome:
 
 def operate(store: Store, server: Server | None, request: Request, book: Book | None = None) -> Outcome:
     """Bring the backups of one database to the wanted state, as one step of the release's book."""
+    book = book or Book()
     have = observe(store, server, request)
     plan = decide(have, request)
     outcome = Outcome(request, plan, have, plan.backup)
@@ -84,9 +84,8 @@ def operate(store: Store, server: Server | None, request: Request, book: Book | 
         if plan.take:
             _ready(_needed(server), request)
         return outcome
-    step = book.step(title(request), seen(have), plan.sentences(request)) if book else nullcontext(lambda after: None)
-    with step as done:
-        _apply(store, server, outcome)
+    with book.step(title(request), seen(have), plan.sentences(request)) as done:
+        _apply(store, server, outcome, book)
         done(_record(outcome))
     return outcome
 
@@ -110,7 +109,7 @@ def seen(have: Have) -> dict[str, Any]:
     return {"backups": len(have.own), "newest": found.id if found else "", "level": found.level if found else "none"}
 
 
-def _apply(store: Store, server: Server | None, outcome: Outcome) -> None:
+def _apply(store: Store, server: Server | None, outcome: Outcome, book: Book) -> None:
     request, plan = outcome.request, outcome.plan
     outcome.swept = store.sweep()
     if plan.take:
@@ -120,8 +119,10 @@ def _apply(store: Store, server: Server | None, outcome: Outcome) -> None:
         outcome.backup = _amended(store, replace(outcome.backup, pinned=plan.pin))
         outcome.changed = True
     if plan.prove and outcome.backup:
+        book.check()
         _prove(store, _needed(server), outcome)
     for drop in plan.drops:
+        book.check()
         (outcome.deleted if store.delete(drop.id) == DELETED else outcome.retained).append(drop.id)
     outcome.changed = outcome.changed or bool(outcome.deleted)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...errors import Refused, ReleaseError
-from ..manifest import Check, FileEntry, Manifest
+from ..manifest import Check, FileEntry, Malformed, Manifest
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -132,12 +132,25 @@ class Store(ABC):
 
 def valid_id(id: str) -> str:
     """The id if it may name a backup in every store."""
-    if not _ID.fullmatch(id):
+    if not is_id(id):
         raise Refused(
             f"{id!r} cannot name a backup",
             remedy="use up to 80 letters, digits, dots, hyphens and underscores, a letter or digit first",
         )
     return id
+
+
+def is_id(name: str) -> bool:
+    return _ID.fullmatch(name) is not None
+
+
+def require_id(manifest: Manifest, id: str, where: str) -> None:
+    """``Malformed`` if the manifest is not that of this backup, or names files that could not be in it."""
+    if manifest.id != id:
+        raise Malformed(f"{where} has the manifest of backup {manifest.id}")
+    for file in manifest.files:
+        if file.name == MANIFEST or not _FILE.fullmatch(file.name):
+            raise Malformed(f"the manifest of backup {id} names the file {file.name!r}, which cannot be in it")
 
 
 def valid_file(name: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ...errors import Refused, ReleaseError
 from ..manifest import FileEntry, Malformed, Manifest
-from .base import CHUNK, DELETED, MANIFEST, Absent, Store, damaged, valid_file, valid_id
+from .base import CHUNK, DELETED, MANIFEST, Absent, Store, damaged, is_id, require_id, valid_file, valid_id
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -104,14 +104,14 @@ class LocalStore(Store):
     def _ids(self) -> list[str]:
         with _telling("read", self._path):
             try:
-                return sorted(entry.name for entry in os.scandir(self._path) if not entry.name.startswith("."))
+                return sorted(entry.name for entry in os.scandir(self._path) if is_id(entry.name))
             except FileNotFoundError:
                 return []
 
     def _whole(self, id: str) -> Manifest | None:
         try:
             return self.find(id)
-        except (Malformed, Refused):
+        except Malformed:
             return None
 
     @contextlib.contextmanager
@@ -242,11 +242,10 @@ class LocalSink:
 
 
 def _complete(manifest: Manifest, id: str, folder: Path) -> None:
-    if manifest.id != id:
-        raise Malformed(f"{folder} has the manifest of backup {manifest.id}")
+    require_id(manifest, id, str(folder))
     for file in manifest.files:
         try:
-            size = os.stat(folder / valid_file(file.name), follow_symlinks=False).st_size
+            size = os.stat(folder / file.name, follow_symlinks=False).st_size
         except FileNotFoundError:
             raise Malformed(f"{folder} has no {file.name}, which its manifest names") from None
         if size != file.bytes:

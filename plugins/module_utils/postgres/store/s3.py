@@ -21,7 +21,7 @@ from typing import Any
 
 from ...errors import Refused, ReleaseError
 from ..manifest import FileEntry, Malformed, Manifest
-from .base import CHUNK, DELETED, MANIFEST, RETAINED, Absent, Store, damaged, valid_file, valid_id
+from .base import CHUNK, DELETED, MANIFEST, RETAINED, Absent, Store, damaged, is_id, require_id, valid_file, valid_id
 from .bucket import MOST_PARTS, Bucket, Missing, Object, Place, Taken
 from .claim import Holder, Renewal, gone
 from .part import Part
@@ -110,7 +110,7 @@ class S3Store(Store):
         results: list[tuple[Manifest | str, str]] = []
         for each in objects:
             id, _slash, rest = each.key.partition("/")
-            if rest != MANIFEST:
+            if rest != MANIFEST or not is_id(id):
                 continue
             try:
                 manifest = Manifest.parse(self._bucket.get(each.key))
@@ -350,8 +350,7 @@ def _draft(key: str) -> tuple[str, str]:
 
 
 def _complete(manifest: Manifest, id: str, objects: Sequence[Object]) -> None:
-    if manifest.id != id:
-        raise Malformed(f"{id} has the manifest of backup {manifest.id}")
+    require_id(manifest, id, id)
     sizes = {each.key: each.bytes for each in objects}
     for file in manifest.files:
         size = sizes.get(_file(manifest, file.name))

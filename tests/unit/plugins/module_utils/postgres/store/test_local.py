@@ -173,6 +173,21 @@ def test_a_backup_under_another_ones_name_is_none(store, path):
     assert "has the manifest of backup shop-1" in dict(store.broken())["shop-2"]
 
 
+def test_what_no_backup_can_be_called_is_not_looked_at(store, path):
+    made = kept(store)
+    (path / "lost+found").mkdir()
+    assert (store.backups(), store.broken()) == ([made], [])
+
+
+@pytest.mark.parametrize("name", ["../older/data.dump", "/etc/passwd", "manifest.json"])
+def test_a_manifest_that_names_files_elsewhere_is_none(store, path, name):
+    kept(store, "older")
+    made = kept(store)
+    lie = replace(made, files=(replace(made.files[0], name=name),))
+    (path / "shop-1" / "manifest.json").write_bytes(lie.to_bytes())
+    assert "which cannot be in it" in dict(store.broken())["shop-1"]
+
+
 def test_a_symbolic_link_is_not_followed(store, path, tmp_path):
     kept(store)
     (tmp_path / "elsewhere").write_bytes(b"archive")
