@@ -53,7 +53,8 @@ class End:
 def end(client: KubeClient, run: Run, how: End) -> Report:
     """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays.
 
-    Last of all the head of the sealed ledger is signed: nobody waits for that, and nothing depends on it.
+    The head of the sealed ledger is signed before the index knows the end, so that a run that dies here leaves no
+    head unsigned: the next one does what the index does not know of.
     """
     index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
     attempt = Index.of(index.entries()).attempt(run.release)
@@ -71,10 +72,11 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
         return {**report, **_pinned(run, own, Story.of(own.entries()))}
     _lock(client, run, "renewed")
     story = _closed(own, how)
+    pinned = _pinned(run, own, story)
     index.add(machine.INDEX_ENDED, _ended(attempt, story))
     own.warnings += index.warnings
     _let_go(client, run)
-    return {**_report(run, story.verdict, True), **_pinned(run, own, story)}
+    return {**_report(run, story.verdict, True), **pinned}
 
 
 def _pinned(run: Run, own: Register, story: Story) -> Report:

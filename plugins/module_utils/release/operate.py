@@ -26,6 +26,7 @@ from . import machine
 from .ending import End
 from .index import Attempt, Index, mend, read
 from .naming import release_id
+from .pin import pin, require_signature
 from .register import Register, index_of
 from .resume import NOTHING, Decision, Want, decide, gives_up
 from .run import Run
@@ -173,22 +174,28 @@ def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, hel
     attempt, story = found.index.unfinished, found.story
     if attempt is None:
         return found
+    run = asked.run(attempt.release, held.token)
     if story.verdict and not story.sealed:
-        story = story.after(_own(client, asked.run(attempt.release, held.token)).seal())
+        story = story.after(_own(client, run).seal())
     lacking = mend(attempt, story)
     if lacking is None:
         return found
+    if story.last:
+        pin(run, story.last.head, index.warnings.append)
     return _mended(found, lacking, index.add(machine.INDEX_ENDED, lacking).when)
 
 
 def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, held: Record) -> Seen:
     """The unfinished release has ended where it stands, and holds its version."""
     attempt = cast(Attempt, seen.index.unfinished)
-    own = _own(client, asked.run(attempt.release, held.token))
+    run = asked.run(attempt.release, held.token)
+    own = _own(client, run)
     story = seen.story.after(
         own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.version}").report())
     )
-    story = story.after(own.seal())
+    sealed = own.seal()
+    pin(run, sealed.head, index.warnings.append)
+    story = story.after(sealed)
     lacking = cast(Report, mend(attempt, story))
     return Seen(
         seen.index.told(machine.INDEX_ENDED, lacking, index.add(machine.INDEX_ENDED, lacking).when, ""), Story()
@@ -214,6 +221,8 @@ def _own(client: KubeClient, run: Run) -> Register:
 
 def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
     version = _version(asked, known)
+    if asked.want.version:
+        require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
     begun = {"release": run.release, "version": version, "plan": asked.plan}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Refu
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP, LEASE
 from ansible_collections.runbook.release.plugins.module_utils.kube.transport import Request
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
@@ -236,6 +238,22 @@ def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
         assert report["decision"] == foreseen["decision"] == ("nothing" if has_ended else "continue")
         if has_ended:
             assert_ended(api, runs[-1])
+
+
+def test_wherever_an_end_dies_its_head_is_signed_by_then_or_by_the_next(key: Path, tmp_path: Path) -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        asked = replace(ALICE, mirror=str(tmp_path / str(len(runs))), signing_key=str(key))
+        runs.append(run_of(begin(api.client(), asked)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    for api in deaths(doing):
+        has_ended = "release ends" in said(api, runs[-1].release)
+        asked = replace(BOB, mirror=os.path.dirname(runs[-1].mirror), signing_key=str(key))
+        begin(api.client(), replace(asked, want=replace(BOB.want, changes=False)))
+        heads = [signed.head for signed in Mirror(runs[-1].mirror).heads()]
+        assert heads == ([ledger(api, runs[-1].release)[-1].head] if has_ended else [])
 
 
 @pytest.mark.parametrize("arrived", [False, True])
