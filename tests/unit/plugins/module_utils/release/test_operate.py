@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,16 +28,13 @@ from ansible_collections.runbook.release.plugins.module_utils.release.run import
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
 from .api import Api, failure
+from .deaths import deaths
 
 INPUTS = {"chart of api": "aa", "live api": "bb"}
 RECORDED = {"system": "shop", "environment": "prod", "components": ["api"], "steps": [25, 100], "first": False}
 ALICE = Begin("shop", "shop-prod", "alice@build-7", Want("1.4.0", inputs=INPUTS), "5f1d", RECORDED)
 BOB = replace(ALICE, who="bob@laptop", takeover=True, reason="the machine of that run is gone")
 RELEASED = End("released", seconds=12.5, requests=900)
-
-
-class Death(BaseException):
-    """The process is gone: nothing of it runs any more."""
 
 
 @pytest.fixture
@@ -71,42 +68,6 @@ def write(api: Api, run: Run, *whats: str) -> None:
     store = Store(api.client(), run.namespace, run.release)
     for what in whats:
         store.append(Draft(what, None, None, run.who, run.token))
-
-
-def dies(api: Api, doing: Callable[[], Any], writes: int, answered: bool) -> bool:
-    """Let ``doing`` die at a write, before or after that took effect; whether it got as far as there."""
-    left = writes
-
-    def trouble(request: Request) -> SimpleNamespace | None:
-        nonlocal left
-        left -= request.method != "GET"
-        if left > 0 or (request.method == "GET" and not died):
-            return None
-        if left == 0 and answered and not died:
-            api.handle(request)
-        died.append(request.path)
-        raise Death
-
-    died: list[str] = []
-    api.trouble = trouble
-    try:
-        doing()
-    except Death:
-        pass
-    finally:
-        api.trouble = lambda request: None
-    return bool(died)
-
-
-def deaths(doing: Callable[[Api], Callable[[], Any]]) -> Iterator[Api]:
-    """A cluster for each write at which it may have died, and for each how that write ended."""
-    for answered in (False, True):
-        for writes in range(1, 100):
-            api = Api()
-            if not dies(api, doing(api), writes, answered):
-                assert writes > 3
-                break
-            yield api
 
 
 def test_a_release_begins(api: Api) -> None:
