@@ -111,6 +111,18 @@ options:
   target:
     description: Path of the archive, a C(.tar.gz). Required with O(state=exported).
     type: path
+  timestamp:
+    description: An RFC 3161 authority that says when the statement was signed. C(openssl ts -verify) checks it.
+    type: dict
+    suboptions:
+      url:
+        description: Where it answers.
+        type: str
+        required: true
+      ca_cert:
+        description: Certificate that its time stamps are proven by, in PEM.
+        type: path
+        required: true
 extends_documentation_fragment:
   - runbook.release.kube
   - runbook.release.attributes
@@ -129,6 +141,7 @@ requirements:
   - rfc8785
   - OpenSSH 8.2 or newer, to sign and to verify heads
   - cryptography, to export
+  - OpenSSL, for O(timestamp)
 notes:
   - Ansible logs the options of a module and shows them in its most verbose output before this module can hash
     anything. Set C(no_log) on a task with O(secret).
@@ -339,6 +352,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_client,
 )
 
+STAMP = {"url": "str", "ca_cert": "path"}.items()
+
 
 def ledger_argument_spec() -> ArgumentSpec:
     entry = {"what": {"type": "str", "required": True}, "before": {"type": "raw"}, "after": {"type": "raw"}}
@@ -366,6 +381,7 @@ def ledger_argument_spec() -> ArgumentSpec:
             "allowed_signers": {"type": "path"},
             "files": {"type": "list", "elements": "path", "default": []},
             "target": {"type": "path"},
+            "timestamp": {"type": "dict", "options": {name: {"type": kind, "required": True} for name, kind in STAMP}},
         },
         required_if=[("state", "appended", ["entry"]), ("state", "exported", ["signing_key", "target"])],
     )

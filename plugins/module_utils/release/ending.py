@@ -15,7 +15,7 @@ from ..errors import Refused
 from ..ledger.chain import Entry, root
 from ..ledger.store import Store
 from ..lock.decide import Want
-from ..lock.keep import keep
+from ..lock.keep import keep, observe
 from . import machine
 from .index import Attempt, Index, ending
 from .pin import pin
@@ -108,6 +108,14 @@ def _let_go(client: KubeClient, run: Run) -> bool:
 def _lock(client: KubeClient, run: Run, state: str) -> bool:
     want = Want(f"{run.namespace}/{run.lease}", state, run.who, str(uuid.uuid4()), run.ttl, run.token)
     return keep(client, want).plan.changes
+
+
+def free(client: KubeClient, namespace: str, lease: str, index: Index) -> bool:
+    """Let go of the lock for a run that died after its release had ended: it had nothing else left to do."""
+    have, _now = observe(client, f"{namespace}/{lease}")
+    if have is None or index.newest is None or index.unfinished or have.token != index.began:
+        return False
+    return _let_go(client, Run(index.newest.release, namespace, lease, have.token, have.holder, have.ttl))
 
 
 def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: str, who: str) -> Report:

@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import ReleaseError
+from ..errors import Refused, ReleaseError
 from ..kube.transport import RUN_PATIENCE
 from ..ledger.store import Store
 from ..lock import decide as locking
 from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
-from .ending import End
+from .ending import End, free
 from .index import Attempt, Index, mend, read
 from .naming import release_id
 from .pin import pin, require_signature
@@ -107,8 +107,9 @@ def begin(client: KubeClient, asked: Begin) -> Report:
     if not asked.want.changes:
         index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
         if index.unfinished is None:
-            return _report(asked, decide(index, Story(), asked.want))
-    outcome = keep(client, asked.lock("held"))
+            freed = free(client, asked.namespace, asked.lease, index)
+            return _report(asked, decide(index, Story(), asked.want), changed=freed)
+    outcome = _locked(client, asked)
     held = cast("Record", outcome.after)
     try:
         return _begun(client.beside(patience=RUN_PATIENCE), asked, outcome, held)
@@ -131,6 +132,17 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
         owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
         decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
     return _report(asked, decision, seen.story, changed=decision.kind != NOTHING)
+
+
+def _locked(client: KubeClient, asked: Begin) -> Outcome:
+    """The lock in the hands of this run; nobody waits for a holder whose release has ended."""
+    try:
+        return keep(client, asked.lock("held"))
+    except Refused:
+        index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
+        if not free(client, asked.namespace, asked.lease, index):
+            raise
+    return keep(client, asked.lock("held"))
 
 
 def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> Report:

@@ -20,6 +20,7 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.chain impor
 from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
+from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
@@ -199,6 +200,33 @@ def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
         assert report["decision"] == foreseen["decision"] == ("nothing" if has_ended else "continue")
         if has_ended:
             assert_ended(api, runs[-1])
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_nobody_waits_for_the_lock_of_a_run_that_died_after_its_release_had_ended(changes: bool) -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        runs.append(run_of(begin(api.client(), ALICE)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    ended = 0
+    for api in deaths(doing):
+        if "ended" in said(api, "shop-prod-index"):
+            ended += 1
+            patient = replace(BOB, takeover=False, want=replace(BOB.want, changes=changes))
+            report = begin(api.client(), patient)
+            assert report["decision"] == ("start" if changes else "nothing")
+            assert holder(api) == ("bob@laptop" if changes else "")
+    assert ended
+
+
+def test_the_lock_of_a_run_that_still_has_to_begin_is_not_let_go_of(api: Api) -> None:
+    """It holds the lock, and what the index says of is the release before it."""
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    keep(api.client(), ALICE.lock("held"))
+    with pytest.raises(Refused, match="has held the lock"):
+        begin(api.client(), replace(BOB, takeover=False))
 
 
 def test_wherever_an_end_dies_its_head_is_signed_by_then_or_by_the_next(key: Path, tmp_path: Path) -> None:
