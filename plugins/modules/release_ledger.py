@@ -344,17 +344,14 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 
 
 def ledger_argument_spec() -> ArgumentSpec:
-    entry = {"what": {"type": "str", "required": True}, "before": {"type": "raw"}, "after": {"type": "raw"}}
-    pinned = {
-        "number": {"type": "int", "required": True},
-        "sha256": {"type": "str", "required": True},
-        "signature": {"type": "str"},
-    }
-    stamp = {"url": {"type": "str", "required": True}, "ca_cert": {"type": "path", "required": True}}
+    number, text = {"type": "int", "required": True}, {"type": "str", "required": True}
+    entry = {"what": text, "before": {"type": "raw"}, "after": {"type": "raw"}}
+    pinned = {"number": number, "sha256": text, "signature": {"type": "str"}}
+    stamp = {"url": text, "ca_cert": {"type": "path", "required": True}}
     return ArgumentSpec(
         {
-            "namespace": {"type": "str", "required": True},
-            "release": {"type": "str", "required": True},
+            "namespace": text,
+            "release": text,
             "state": {"type": "str", "choices": ["appended", "verified", "sealed", "exported"], "default": "appended"},
             "entry": {"type": "dict", "options": entry},
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
