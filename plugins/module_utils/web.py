@@ -25,12 +25,29 @@ def get(
     url: str, address: str = "", ca_cert: str = "", *, timeout: float, headers: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body; nothing is followed or retried, and the whole of it takes `timeout` seconds at most."""
+    return _ask("GET", url, None, headers or {}, timeout, address, ca_cert)
+
+
+def post(url: str, body: bytes, kind: str, *, timeout: float) -> tuple[int, dict[str, str], bytes]:
+    """The same with a body of that media type."""
+    return _ask("POST", url, body, {"Content-Type": kind}, timeout)
+
+
+def _ask(
+    method: str,
+    url: str,
+    given: bytes | None,
+    headers: Mapping[str, str],
+    timeout: float,
+    address: str = "",
+    ca_cert: str = "",
+) -> tuple[int, dict[str, str], bytes]:
     deadline = time.monotonic() + timeout
     parts = _split(url)
     connection = _Connection(parts, address, ca_cert, deadline)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request("GET", path, headers={"User-Agent": "runbook.release", **(headers or {})})
+        connection.request(method, path, given, {"User-Agent": "runbook.release", **headers})
         response = connection.getresponse()
         body = _body(response, connection, deadline)
         return response.status, dict(response.headers), body
