@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.migration.operate import Outcome, Request, operate
 from ansible_collections.runbook.release.plugins.module_utils.migration.progress import Progress
@@ -22,6 +24,7 @@ from ansible_collections.runbook.release.plugins.module_utils.migration.revision
 from ansible_collections.runbook.release.plugins.module_utils.migration.setup import kind_of, want_of
 from ansible_collections.runbook.release.plugins.module_utils.postgres.tcp import Login, TcpServer
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
+from ansible_collections.runbook.release.plugins.modules import pg_migrate
 from services.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,12 +64,14 @@ class Case:
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.sql").write_text(text)
 
-    def run(self, check: bool = False, progress: Progress | None = None, **given: Any) -> Outcome:
+    def run(
+        self, check: bool = False, progress: Progress | None = None, book: Book | None = None, **given: Any
+    ) -> Outcome:
         params = self.params(**given)
         kind = kind_of(params, self.server, None)
         source = Source.of(given.get("revision"))
         request = Request(self.server, self.name, source, kind, want_of(params), progress, check)
-        return operate(request, Book())
+        return operate(request, book or Book())
 
     def params(self, **given: Any) -> dict[str, Any]:
         login = {"mode": "tcp", "host": self.login.host, "port": self.login.port, "user": self.login.user}
@@ -118,6 +123,34 @@ def test_check_mode_and_state_checked_list_what_is_pending_and_change_nothing(ca
     assert checked.plan.revisions == dry.plan.revisions == ("0001_paid",)
     assert dry.diff() == {"before": "none\n", "after": "0001_paid\n"}
     assert case.sql("select to_regclass('release_migrations')") == [(None,)]
+
+
+class Pages(Book):
+    """Keeps what a release would record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[tuple[str, Any, Any]] = []
+
+    @contextmanager
+    def step(self, what: str, before: Any = None, will: Any = None) -> Iterator[Callable[[Any], None]]:
+        self.kept.append((what, before["revision"], will))
+        yield lambda after: self.kept.append((what, after["revision"], after["backup"]))
+
+
+def test_a_release_records_what_is_going_to_run_and_where_the_schema_is_then(case: Case) -> None:
+    case.write("0001_paid", "alter table orders add paid boolean")
+    case.write("0001_paid.down", "alter table orders drop paid")
+    book = Pages()
+    case.run(book=book, backup="b-1")
+    case.run(book=book)
+    case.run(book=book, state="downgraded", to="base")
+    assert book.kept == [
+        ("migrate orders", "", ["run 0001_paid"]),
+        ("migrate orders", "0001_paid", "b-1"),
+        ("migrate orders back", "0001_paid", ["take back 0001_paid"]),
+        ("migrate orders back", "", ""),
+    ]
 
 
 def test_a_file_that_fails_is_rolled_back_whole_and_says_what_stays(case: Case) -> None:
@@ -518,3 +551,25 @@ def test_a_migration_that_makes_no_progress_is_found_out(case: Case, alembic: An
         alembic(progress=progress)
     sessions = "select pid from pg_stat_activity where application_name = 'pg_migrate'"
     awaited(lambda: not case.sql(sessions))
+
+
+def test_the_module_says_what_it_did_and_shows_no_password(
+    case: Case, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    case.write("0001_paid", "alter table orders add paid boolean")
+    login = {"host": case.login.host, "port": case.login.port, "user": case.login.user}
+    given = {"name": "orders", "kind": "sql", "class": "expand", "path": str(case.folder), "database": case.name}
+    log = tmp_path / "logs" / "orders.log"
+    said = {}
+    for port in (case.login.port, 1):
+        server = {**login, "port": port, "password": case.login.password}
+        options = {**given, "server": server, "log": str(log), "_ansible_diff": True}
+        with patch_module_args(options), pytest.raises(SystemExit):
+            pg_migrate.main()
+        out = capsys.readouterr().out
+        assert case.login.password not in out
+        said[port] = json.loads(out)
+    done, away = said.values()
+    assert (done["changed"], done["after"]["revision"], done["diff"]["after"]) == (True, "0001_paid", "0001_paid\n")
+    assert (log.read_text(), log.stat().st_mode & 0o777) == ("0001_paid: done", 0o600)
+    assert "cannot be reached" in away["msg"]

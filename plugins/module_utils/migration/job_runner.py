@@ -16,7 +16,7 @@ from ..kube.kinds import JOB, POD
 from ..kube.problems import Watchdog
 from ..kube.watch import Watch
 from .job_spec import DATABASE, DIGEST, MIGRATION, Task, image_of, job_of, number_of, outcome, slug
-from .runner import Runner, failed, late, nobody_asks
+from .runner import TAIL, Runner, failed, late, nobody_asks
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Obj = Mapping[str, Any]
 
 LINES, BYTES = 5000, 1 << 20
-GRACE = 30.0
 
 
 class AsJob(Runner):
@@ -69,7 +68,7 @@ class AsJob(Runner):
     def _watched(self, name: str, argv: Sequence[str], check: Callable[[], None]) -> tuple[str, str]:
         task, watchdog = self._task, Watchdog()
         watches = [Watch(JOB, task.namespace, _only(task, argv)), Watch(POD, task.namespace, f"job-name={name}")]
-        for snapshot in self._client.watch(watches, time.monotonic() + task.timeout + GRACE):
+        for snapshot in self._client.watch(watches, time.monotonic() + task.timeout):
             check()
             job = snapshot.objects[JOB].get(name)
             if job is None:
@@ -90,7 +89,10 @@ class AsJob(Runner):
                     where=f"namespace {task.namespace}",
                     remedy="check the image and what its pod refers to",
                 )
-        raise late(argv, f"Job {task.namespace}/{name}", task.timeout)
+        error = late(argv, f"Job {task.namespace}/{name}", task.timeout)
+        error.details["log"] = self._logs(name)[0][-TAIL:]
+        self._client.delete(JOB, name, task.namespace)
+        raise error
 
     def _logs(self, name: str) -> tuple[str, int | None]:
         """What its pod wrote, and its exit code."""

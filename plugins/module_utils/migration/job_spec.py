@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 
 MIGRATION, DATABASE, DIGEST = (f"runbook.release/{word}" for word in ("migration", "database", "digest"))
 KEPT_FOR = 24 * 3600
+GRACE = 60
 _NOT_OF_A_JOB = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
 _LONGEST = 40
 
@@ -52,13 +53,16 @@ class Task:
 
 
 def job_of(task: Task, argv: Sequence[str], number: int) -> Obj:
-    """One attempt: it is never started again by itself, and stays for a day to be looked at."""
+    """One attempt: it is never started again by itself, and stays for a day to be looked at.
+
+    Its own deadline, which takes the logs with it, is for a Job whose run was killed.
+    """
     labels = task.labels(argv)
     return {
         "metadata": {"name": f"migrate-{slug(task.migration)}-{labels[DIGEST]}-{number}", "labels": labels},
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": task.timeout,
+            "activeDeadlineSeconds": task.timeout + GRACE,
             "ttlSecondsAfterFinished": KEPT_FOR,
             "template": {"metadata": {"labels": labels}, "spec": _pod(task, argv)},
         },

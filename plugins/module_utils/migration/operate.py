@@ -87,7 +87,7 @@ def operate(request: Request, book: Book) -> Outcome:
             with book.step(title(request.want), have.revision.report(), plan.sentences()) as done:
                 log, after = _apply(request, plan, book.check)
                 done({**after.report(), "backup": request.want.backup})
-    changed = after != have.revision if not only_look else plan.acts and request.want.state != "checked"
+    changed = plan.acts and request.want.state != "checked"
     told = request.progress.last if request.progress else []
     return Outcome(have.revision, after, plan, changed, have.history is not None, log, time.monotonic() - started, told)
 
@@ -123,7 +123,8 @@ def _with_revision(request: Request, error: ReleaseError) -> ReleaseError:
     """The same failure, with what the database says about it now."""
     with contextlib.suppress(ReleaseError):
         error.details["after"] = now = revision.read(request.server, request.database, request.source).report()
-        error.what += f" The schema is at {now['revision'] or 'none'} now" + (", and dirty" if now["dirty"] else "")
+        dirty = ", and dirty" if now["dirty"] else ""
+        error.what = f"{error.what.rstrip('.')}. The schema is at {now['revision'] or 'none'} now{dirty}"
     return error
 
 

@@ -118,5 +118,5 @@ def late(argv: Sequence[str], where: str, timeout: float) -> NotReady:
     return NotReady(
         f"{argv[0]} did not end within {timeout:g} s",
         where=where,
-        remedy="look at what it waits for, or allow it more time with timeout",
+        remedy="look at what it waited for, or allow it more time with timeout; it was ended",
     )

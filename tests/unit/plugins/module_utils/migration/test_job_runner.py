@@ -133,6 +133,14 @@ def test_a_pod_that_cannot_start_ends_the_wait_and_the_job() -> None:
     assert cluster.deleted == cluster.created
 
 
+def test_a_job_that_takes_too_long_is_ended_once_its_log_is_kept() -> None:
+    cluster = ScriptedCluster(nothing, nothing, pods=(pod(),))
+    with pytest.raises(NotReady, match="did not end within 600 s") as late:
+        AsJob(cluster, TASK).run(UP, changes=True)  # type: ignore[arg-type]
+    assert late.value.details["log"] == "pod-1 said this\n"
+    assert cluster.deleted == cluster.created
+
+
 def test_a_job_that_disappears_is_an_error() -> None:
     cluster = ScriptedCluster(nothing, lambda jobs: jobs.clear())
     with pytest.raises(ReleaseError, match="was deleted while it ran"):
