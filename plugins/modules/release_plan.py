@@ -109,22 +109,26 @@ options:
         type: str
         choices: [expand, contract, irreversible]
         required: true
+      kind:
+        description: How it is run, as in O(runbook.release.pg_migrate#module:kind).
+        type: str
+      database:
+        description: The database it migrates.
+        type: str
+      to:
+        description: The revision the schema is at afterwards.
+        type: str
+      image:
+        description: The image that has it.
+        type: str
       description:
         description: What it does, in a sentence.
         type: str
   backups:
-    description: The backups that are taken before.
+    description: The backups that are taken before, each in a few words.
     type: list
-    elements: dict
+    elements: str
     default: []
-    suboptions:
-      name:
-        description: Name of the backup.
-        type: str
-        required: true
-      description:
-        description: What it holds and how it is proven, in a sentence.
-        type: str
   windows:
     description: When releases may begin, as in P(runbook.release.in_window#filter).
     type: list
@@ -136,9 +140,7 @@ options:
     elements: dict
     default: []
   approvals:
-    description:
-      - For each occasion the roles that have to approve, with the number of people. Keys that are not such a dictionary
-        are left out.
+    description: For each occasion the roles that have to approve, with the number of people; other keys are left out.
     type: dict
     default: {}
   rollback:
@@ -159,8 +161,7 @@ options:
     default: 0
   path:
     description:
-      - Folder to write C(plan.json) and C(plan.md) to, readable for their owner only. Made when it does not exist.
-      - Nothing is written if not set.
+      - Folder to write C(plan.json) and C(plan.md) to, readable for their owner only. Nothing is written if not set.
     type: path
   approved:
     description:
@@ -310,8 +311,11 @@ WITNESS = {
     "error_share": {"type": "str", "default": "1 %"},
     "samples": {"type": "int", "default": 20},
 }
-NAMED = {"name": {"type": "str", "required": True}, "description": {"type": "str"}}
-CLASS = {"type": "str", "choices": ["expand", "contract", "irreversible"], "required": True}
+MIGRATION = {
+    "name": {"type": "str", "required": True},
+    "class": {"type": "str", "choices": ["expand", "contract", "irreversible"], "required": True},
+    **{name: {"type": "str"} for name in ("kind", "database", "to", "image", "description")},
+}
 
 
 def plan_argument_spec() -> ArgumentSpec:
@@ -327,8 +331,8 @@ def plan_argument_spec() -> ArgumentSpec:
             "shift": {"type": "dict", "options": SHIFT, "apply_defaults": True},
             "witness": {"type": "dict", "options": WITNESS, "apply_defaults": True},
             "gates": {"type": "dict", "default": {}, "no_log": True},
-            "migrations": {**dicts, "default": [], "options": {**NAMED, "class": CLASS}},
-            "backups": {**dicts, "default": [], "options": NAMED},
+            "migrations": {**dicts, "default": [], "options": MIGRATION},
+            "backups": {"type": "list", "elements": "str", "default": []},
             "windows": {**dicts, "default": []},
             "freezes": {**dicts, "default": []},
             "approvals": {"type": "dict", "default": {}},

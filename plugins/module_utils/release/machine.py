@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..ledger.chain import SEAL
@@ -23,7 +23,10 @@ INDEX_ACCEPTED = "accepted"
 FORWARD = "forward"
 BACK = "back"
 
-_STEP = re.compile(r"(stage|warm|retire|remove) (\S+)|switch (\S+) (?:to (\d+)|back)")
+_STEP = re.compile(
+    r"(stage|warm|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume) (\S+)"
+    r"|switch (\S+) (?:to (\d+)|back)"
+)
 _SAID = re.compile(r"(.+): (begins|done|failed)")
 _GATE = re.compile(r"gate (\S+) (\S+)")
 
@@ -51,6 +54,34 @@ def retire(component: str) -> str:
 
 def remove(component: str) -> str:
     return f"remove {component}"
+
+
+def back_up(database: str) -> str:
+    return f"back up {database}"
+
+
+def restore(database: str) -> str:
+    return f"restore {database}"
+
+
+def revert(database: str) -> str:
+    return f"revert {database}"
+
+
+def migrate(migration: str) -> str:
+    return f"migrate {migration}"
+
+
+def unmigrate(migration: str) -> str:
+    return f"unmigrate {migration}"
+
+
+def pause(workloads: str) -> str:
+    return f"pause {workloads}"
+
+
+def resume(workloads: str) -> str:
+    return f"resume {workloads}"
 
 
 def gate(name: str, component: str) -> str:
@@ -130,12 +161,16 @@ class Leg:
 
 @dataclass(frozen=True)
 class Path:
-    """The way of a release: which components, over which weights, held at which gates."""
+    """The way of a release: which components, over which weights, held at which gates; before them what is backed up
+    and migrated.
+    """
 
     components: tuple[str, ...]
     weights: tuple[int, ...]
     first: bool = False
     gates: tuple[str, ...] = ("staged", "step", "live")
+    databases: tuple[str, ...] = ()
+    migrations: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, components: Sequence[str], weights: Sequence[int], first: bool = False) -> Path:
@@ -145,6 +180,8 @@ class Path:
     def legs(self) -> list[Leg]:
         """The way forward."""
         return [
+            *self._worked("back up", map(back_up, self.databases)),
+            *self._worked("migrate", map(migrate, self.migrations)),
             Leg("stage", steps=tuple(map(stage, self.components))),
             *self._held("staged"),
             *(leg for weight in self.weights for leg in self._moved(weight)),
@@ -165,6 +202,10 @@ class Path:
             shifted = any(leg.name.startswith("switch") for leg in legs[:until])
             legs = legs[:until] + self.back(shifted)
         return [RELEASE_BEGINS, *(what for leg in legs for what in leg.whats), RELEASE_ENDS, SEAL]
+
+    def _worked(self, name: str, steps: Iterable[str]) -> list[Leg]:
+        leg = Leg(name, steps=tuple(steps))
+        return [leg] if leg.steps else []
 
     def _moved(self, weight: int) -> list[Leg]:
         moves = tuple(switch(component, weight) for component in self.components)

@@ -14,6 +14,7 @@ from . import plan_parts as parts
 from .plan_inputs import Inputs, changed, inputs_of, lives, terms_of
 
 TYPE = "runbook.release/plan"
+MIGRATION = ("name", "class", "kind", "database", "to", "image", "description")
 NO_WAY_BACK = ("contract", "irreversible")
 
 
@@ -56,8 +57,8 @@ def make(given: Mapping[str, Any]) -> Plan:
         "sees": [parts.sight(step, shift["hold"], witness["rate"]) for step in steps],
         "witness": {key: witness[key] for key in ("rate", "error_share", "samples")},
         "gates": {gate: [parts.criterion(one) for one in criteria] for gate, criteria in given["gates"].items()},
-        "migrations": [_named(one, "class") for one in given["migrations"]],
-        "backups": [_named(one) for one in given["backups"]],
+        "migrations": [{key: parts.line(one.get(key)) for key in MIGRATION} for one in given["migrations"]],
+        "backups": [parts.line(one) for one in given["backups"]],
         "windows": given["windows"],
         "freezes": given["freezes"],
         "approvals": {when: dict(roles) for when, roles in given["approvals"].items() if isinstance(roles, Mapping)},
@@ -65,10 +66,6 @@ def make(given: Mapping[str, Any]) -> Plan:
         "typical_seconds": round(given["typical_seconds"]),
     }
     return Plan({**content, "inputs": inputs_of(content)})
-
-
-def _named(given: Mapping[str, Any], *more: str) -> dict[str, str]:
-    return {key: parts.line(given.get(key)) for key in ("name", *more, "description")}
 
 
 def expect(plan: Plan, given: Mapping[str, Any], where: str) -> None:

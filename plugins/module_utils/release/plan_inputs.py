@@ -24,7 +24,7 @@ def inputs_of(plan: Given) -> Inputs:
     for gate, criteria in plan["gates"].items():
         found[f"gate {gate}"] = _digest(criteria)
     found["migrations"] = "; ".join(migration_text(one) for one in plan["migrations"])
-    found["backups"] = "; ".join(named_text(one) for one in plan["backups"])
+    found["backups"] = "; ".join(plan["backups"])
     found["witness"] = witness_text(plan["witness"])
     found["rollback"] = _digest(plan["rollback"])
     return found
@@ -62,11 +62,10 @@ def witness_text(witness: Given) -> str:
 
 
 def migration_text(one: Given) -> str:
-    return f"{one['name']} ({one['class']})" + (f": {one['description']}" if one["description"] else "")
-
-
-def named_text(one: Given) -> str:
-    return f"{one['name']}: {one['description']}" if one["description"] else str(one["name"])
+    words = (("by", "kind"), ("of", "database"), ("to", "to"), ("with", "image"))
+    how = " ".join(f"{word} {one[key]}" for word, key in words if one.get(key))
+    title = f"{one['name']} ({one['class']})" + (f" {how}" if how else "")
+    return title + (f": {one['description']}" if one["description"] else "")
 
 
 def _digest(value: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .plan import NO_WAY_BACK, Plan
-from .plan_inputs import migration_text, named_text, shift_text, witness_text
+from .plan_inputs import migration_text, shift_text, witness_text
 
 Content = Mapping[str, Any]
 
@@ -107,7 +107,7 @@ def _pods(one: Content) -> list[str]:
 
 
 def _course(content: Content) -> Iterator[str]:
-    yield from (f"Backup {named_text(one)}" for one in content["backups"])
+    yield from (f"Backup {one}" for one in content["backups"])
     yield from (f"Migration {migration_text(one)}" for one in content["migrations"])
     smoke = [criterion for one in content["components"] for criterion in one["smoke"]]
     yield from _gate("Before any traffic", [*smoke, *content["gates"].get("staged", [])])

@@ -149,7 +149,7 @@ def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
         {"staged__shop__capacity": {"Deployment/shop-green": 4}},
         {"staged__shop__plan": ["install release shop-green with version 1.6.0"]},
         {"rollback": {"keep_warm": "24h"}},
-        {"backups": [{"name": "orders"}]},
+        {"backups": ["orders, proven to restore"]},
         {"typical_seconds": 400},
         {"override": "the customer is down"},
     ]
@@ -222,6 +222,10 @@ def test_an_approved_plan_whose_inputs_are_the_same_is_the_plan(run: Run, approv
         ({"shift__hold": 10}, "shift: 5, 25, 100 % held for 100 s each → 5, 25, 100 % held for 10 s each"),
         ({"gates": {}}, "gate step changed"),
         ({"migrations": [{"name": "drop", "class": "contract"}]}, "migrations: none → drop (contract)"),
+        (
+            {"migrations": [{"name": "add", "class": "expand", "kind": "sql", "database": "shop", "to": "0042"}]},
+            "migrations: none → add (expand) by sql of shop to 0042",
+        ),
         ({"witness__rate": 0}, "→ none"),
         ({"approvals": {}}, "approvals changed"),
         ({"emergency": "fire"}, "emergency: none → fire"),

@@ -25,6 +25,15 @@ def test_everything_a_release_of_two_components_records() -> None:
     ]
 
 
+def test_databases_are_backed_up_and_then_migrated_before_anything_is_staged() -> None:
+    way = Path(("api",), (100,), databases=("shop",), migrations=("0042",))
+    assert way.whats()[1:6] == [
+        *("back up shop: begins", "back up shop: done", "migrate 0042: begins", "migrate 0042: done"),
+        "stage api: begins",
+    ]
+    assert [leg.name for leg in way.back(shifted=False)] == ["retire"], "a migration is not taken back by itself"
+
+
 def test_the_way_back_begins_with_the_component_that_was_moved_last() -> None:
     assert SHOP.whats("gate step at 25")[13:] == [
         *("switch web back: begins", "switch web back: done", "switch api back: begins", "switch api back: done"),
