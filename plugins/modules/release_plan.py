@@ -103,9 +103,8 @@ options:
         required: true
       class:
         description:
-          - V(expand) leaves a schema both versions can work with.
-          - V(contract) takes away what the old version needs.
-          - V(irreversible) cannot be taken back at all.
+          - V(expand) leaves a schema both versions can work with, V(contract) takes away what the old version needs,
+            V(irreversible) cannot be taken back at all.
         type: str
         choices: [expand, contract, irreversible]
         required: true
@@ -135,7 +134,7 @@ options:
     elements: dict
     default: []
   freezes:
-    description: When they may not, as in P(runbook.release.in_window#filter).
+    description: When they may not, as in O(windows).
     type: list
     elements: dict
     default: []
