@@ -79,7 +79,7 @@ def sweep(server: Server) -> list[str]:
     for row in server.rows(_ALL):
         if not _NAME.fullmatch(row["name"]):
             continue
-        with suppress(Refused), server.locked(row["name"]):
+        with suppress(ReleaseError), server.locked(row["name"]):
             if _ours(server, row["name"]):
                 drop(server, row["name"])
                 dropped.append(str(row["name"]))
