@@ -320,6 +320,7 @@ def test_a_run_killed_around_the_renames_is_finished_by_the_next_one(
     killed(lambda: operate(reached(database.server), store, wanted()))
     monkeypatch.undo()
     unlocked(database.server)
+    assert proof.sweep_scratch(server) == []
     done = operate(server, store, wanted())
     assert held() == before
     assert done.mended

@@ -119,7 +119,8 @@ def _ours(server: Server, name: str) -> bool:
     if not found:
         return False
     if found[0]["comment"]:
-        return "scratch" in record(found[0]["comment"])
+        said = record(found[0]["comment"])
+        return "scratch" in said and "swap" not in said
     try:
         return not server.rows(_USED, name)[0]["used"]
     except ReleaseError:
