@@ -152,7 +152,8 @@ def test_an_encrypted_backup_is_proven_with_the_key_alone(
     stored = store_of({"path": None, "s3": None, **given["store"]})
     assert next(stored.read("shop-1", "data.dump.age")).startswith(b"age-encryption.org")
     wrong = run(**{**given, "state": "verified", "proof": "full"})
-    assert "encrypted, and only its files can be checked without the key" in wrong["msg"]
+    assert "backup shop-1 is encrypted" in wrong["msg"]
+    assert "give encryption.identity_file" in wrong["msg"]
 
 
 def test_a_backup_nobody_here_can_decrypt_is_not_called_proven(
