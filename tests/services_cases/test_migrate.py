@@ -148,8 +148,8 @@ def test_a_release_records_what_is_going_to_run_and_where_the_schema_is_then(cas
     assert book.kept == [
         ("migrate orders", "", ["run 0001_paid"]),
         ("migrate orders", "0001_paid", "b-1"),
-        ("migrate orders back", "0001_paid", ["take back 0001_paid"]),
-        ("migrate orders back", "", ""),
+        ("unmigrate orders", "0001_paid", ["take back 0001_paid"]),
+        ("unmigrate orders", "", ""),
     ]
 
 

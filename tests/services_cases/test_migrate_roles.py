@@ -121,7 +121,8 @@ def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(
     site.postgres.sql("insert into orders values (2, 'lost')", site.name)
     refused = site.run("restore", release_backups=backups)
     assert refused.returncode
-    assert "writes" in refused.stdout
+    assert "would be gone" in refused.stdout
+    assert "Stop what writes" not in refused.stdout
     assert site.columns() == 2
     restored = site.run("restore", release_backups=backups, restore_accept_data_loss=True)
     assert restored.returncode == 0, restored.stdout
@@ -138,6 +139,13 @@ def test_nothing_is_migrated_without_a_backup_of_this_release(site: Site) -> Non
     assert done.returncode
     assert "has something pending and no backup of this release" in done.stdout
     assert site.columns() == 1
+
+
+def test_a_migration_of_a_database_that_nobody_declared_is_named(site: Site) -> None:
+    nowhere = {**site.migration("notes", "expand"), "database": "elsewhere"}
+    done = site.run("migrate", release_migrations=[nowhere])
+    assert done.returncode
+    assert "is elsewhere, which release_databases does not have" in done.stdout
 
 
 def test_what_is_refused_is_refused_before_the_first_migration_runs(site: Site) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ReleaseError
+from ..release import machine
 from ..release.journal import Book
 from . import revision, shape
 from .busy import busy
@@ -72,8 +73,9 @@ class Outcome:
 
 
 def title(want: Want) -> str:
-    """What the ledger calls it."""
-    return f"migrate {want.name}" + (" back" if want.state == "downgraded" else "")
+    """What the ledger calls it, the name as one word."""
+    word = "-".join(want.name.split())
+    return machine.unmigrate(word) if want.state == "downgraded" else machine.migrate(word)
 
 
 def operate(request: Request, book: Book) -> Outcome:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotReady
 from ..kube.patches import managers_of
 from ..kube.watch import Snapshot
+from ..release import machine
 from ..release.journal import Book
 from .decide import Plan, Step, pause, resume
 from .observe import KINDS, Key, Selection, Workload, not_ready, observe, remains, watches
@@ -73,7 +74,9 @@ def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
     plan = _decide(request, found)
     if plan.steps and not client.dry_run:
         before = {workload.title: workload.size for workload in found if workload.key in plan.concerned}
-        with book.step(f"{'pause' if paused else 'resume'} {request.name}", before, plan.sentences()) as done:
+        word = "-".join(request.name.split())
+        title = machine.pause(word) if paused else machine.resume(word)
+        with book.step(title, before, plan.sentences()) as done:
             _apply(client, request, plan, book.check)
             done(plan.sentences())
     elif client.dry_run:
