@@ -248,6 +248,39 @@ def test_the_newer_version_proves_its_own(store, database_other):
         assert wrong(proof.prove(server, store, manifest, "full")) == []
 
 
+KINDS = {
+    "icu": "locale_provider icu icu_locale 'de-AT' encoding 'UTF8'",
+    "latin": "encoding 'LATIN1' locale 'C'",
+    "ascii": "encoding 'SQL_ASCII' locale 'C'",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_its_locale_encoding_and_name_a_database_comes_back_the_same(store, postgres15, kind):
+    name = "Odd \"name\" 'of' " + kind
+    quoted = '"' + name.replace('"', '""') + '"'
+    postgres15.sql(f"create database {quoted} template template0 {KINDS[kind]}")
+    postgres15.sql(f"alter database {quoted} set app.word = 'a b'")
+    try:
+        postgres15.tool("psql", "--command", "create table t (\"größe\" text default 'ü')", name)
+        postgres15.tool("psql", "--command", "insert into t default values", name)
+        with reached(postgres15) as server:
+            found = proof.prove(server, store, made(server, name, store), "restore")
+    finally:
+        postgres15.sql(f"drop database {quoted} with (force)")
+    assert wrong(found) == []
+
+
+def test_the_builtin_locale_of_newer_servers_comes_back_too(store, postgres_other):
+    postgres_other.sql("create database b template template0 locale_provider builtin builtin_locale 'C.UTF-8'")
+    try:
+        with reached(postgres_other) as server:
+            found = proof.prove(server, store, made(server, "b", store), "restore")
+    finally:
+        postgres_other.sql("drop database b with (force)")
+    assert wrong(found) == []
+
+
 def test_a_scratch_that_would_be_the_live_database_is_refused(server, store, database, monkeypatch):
     manifest = made(server, database.name, store)
     monkeypatch.setattr(scratch, "oid_of", lambda *_any: 4711)

@@ -93,7 +93,7 @@ class _Stream:
 
     def optional(self) -> str | None:
         length = self.number()
-        return None if length < 0 else self.take(length).decode(errors="surrogateescape")
+        return None if length < 0 else self.take(length).decode(errors="backslashreplace")
 
     def text(self) -> str:
         return self.optional() or ""
