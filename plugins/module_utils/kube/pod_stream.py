@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import select
 import ssl
+import threading
 import typing as t
 
 from ..errors import ApiError
@@ -22,11 +23,12 @@ from .pod_exec import OUTCOME, STDERR, STDOUT, exit_code, open_exec
 
 STDIN = 0
 FRAME = 32 << 10
+PING_EVERY = 20.0
 _READ_TIMEOUT = 1.0
 
 
 class PodStream:
-    """One running command; used by one thread. Leaving it as a context closes the connection."""
+    """One running command, used by one thread; leaving it as a context closes the connection."""
 
     def __init__(self, connection: Connection, pod: str, namespace: str, container: str, argv: t.Sequence[str]) -> None:
         self._asked = Asked("exec into", POD, namespace, pod)
@@ -34,18 +36,22 @@ class PodStream:
         self._socket: t.Any = open_exec(connection, self._asked, container, argv, stdin=True).sock
         self._pending = memoryview(b"")
         self._status = b""
+        self._using = threading.Lock()
+        self._closed = threading.Event()
         self.ended = False
+        threading.Thread(target=self._keep_alive, name=f"keep {pod} alive", daemon=True).start()
 
     def write(self, data: memoryview, timeout: float) -> memoryview:
         """Send to stdin what goes, waiting for ``timeout`` seconds at most; returns the rest, to be offered next.
 
         When nothing is left, see ``sending``.
         """
-        if not self._pending and data:
-            self._pending = self._framed(bytes(data[:FRAME]))
-            data = data[FRAME:]
-        while self._pending and self._send(timeout):
-            pass
+        with self._using:
+            if not self._pending and data:
+                self._pending = self._framed(bytes(data[:FRAME]))
+                data = data[FRAME:]
+            while self._pending and self._send(timeout):
+                pass
         return data
 
     @property
@@ -59,9 +65,10 @@ class PodStream:
 
         if self.ended or not self._readable(timeout):
             return None
-        self._socket.settimeout(_READ_TIMEOUT)
         try:
-            code, frame = self._socket.recv_data_frame(True)
+            with self._using:
+                self._socket.settimeout(_READ_TIMEOUT)
+                code, frame = self._socket.recv_data_frame(True)
         except WebSocketTimeoutException:
             return None
         except (WebSocketException, OSError):
@@ -82,6 +89,7 @@ class PodStream:
         return exit_code(self._asked, self._argv, self._status.decode("utf-8", "replace"))
 
     def close(self) -> None:
+        self._closed.set()
         with contextlib.suppress(Exception):
             self._socket.close(timeout=0)
 
@@ -90,6 +98,13 @@ class PodStream:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _keep_alive(self) -> None:
+        """Something goes over the connection now and then, also while nobody uses it: proxies end idle ones."""
+        while not self._closed.wait(PING_EVERY):
+            with self._using, contextlib.suppress(Exception):
+                if not self._pending and not self.ended:
+                    self._socket.ping()
 
     def _framed(self, data: bytes) -> memoryview:
         from websocket import ABNF

@@ -5,6 +5,10 @@
 
 A script goes in on stdin, so names and passwords are neither among arguments nor in the API server's audit log. It is
 run only when its last line has arrived.
+
+The server is often the first process of its container, so it inherits every process that loses its parent, and takes
+one that ends by a signal or with a code above 1 for a crash of its own: it ends all sessions and recovers. So every
+process here has a parent that waits for it, however the stream ends, and one that may lose its parent ends with 0 or 1.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from .trailer import MARK
 
 END = "#end of script"
 FAILED = re.compile(rb"^#failed (\d+)\n", re.MULTILINE)
-TICK = 20
 BOOT = (
     "sh",
     "-c",
@@ -30,39 +33,40 @@ umask 077
 unset PGOPTIONS PGSERVICE PGHOSTADDR PGDATABASE LANGUAGE
 for d in {_PATH}; do PATH=$PATH:$d; done
 export PATH
-(while sleep {TICK} </dev/null >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo || exit; done) >&2 &
-tick=$!
-trap 'kill $tick 2>/dev/null' EXIT
 """
 _NEEDED = """\
 for p in tee wc sha256sum; do
   command -v $p >/dev/null || { echo "error: the container has no $p" >&2; exit 127; }
 done
 exec 3>&1
+trap : PIPE
+tell() { trap '' PIPE; echo "$1" 2>/dev/null >&4; exit 0; }
 """
 _TRAILER = f"""\
 printf '\\n{MARK} %s #end\\n' "$(echo $r)" >&3
 """
+_COUNTED = """\
+r=$({{ {{ {{
+{flow}
+}} 6>&1 | {{ wc -c | {{ read n; tell "bytes=$n"; }}; exit 0; }}
+}} 5>&1 | {{ sha256sum | {{ read h d; tell "sha256=$h"; }}; exit 0; }}
+}} 4>&1)
+"""
 _OUT = """\
-r=$({{ {{ {{
-  {{ {command} </dev/null; echo "rc=$?" >&4; }} | {{ tee /dev/fd/5 /dev/fd/6 >&3; echo "tee=$?" >&4; }}
-}} 6>&1 | {{ wc -c | {{ read n; echo "bytes=$n"; }} >&4; }}
-}} 5>&1 | {{ sha256sum | {{ read h d; echo "sha256=$h"; }} >&4; }}
-}} 4>&1)
-"""
+  {{ {command} </dev/null; tell "rc=$?"; }} | {{ tee /dev/fd/5 /dev/fd/6 >&3; tell "tee=$?"; }}"""
 _IN = """\
-r=$({{ {{ {{
-  head -c {bytes} | {{ tee /dev/fd/5 /dev/fd/6; echo "tee=$?" >&4; }} |
-  {{ {command} >/dev/null 2>&3; c=$?; echo "rc=$c" >&4; [ $c = 0 ] || echo "#failed $c" >&3; cat >/dev/null; }}
-}} 6>&1 | {{ wc -c | {{ read n; echo "bytes=$n"; }} >&4; }}
-}} 5>&1 | {{ sha256sum | {{ read h d; echo "sha256=$h"; }} >&4; }}
-}} 4>&1)
-"""
+  {{ head -c {bytes}; exit 0; }} | {{ tee /dev/fd/5 /dev/fd/6; tell "tee=$?"; }} | {{
+    {command} >/dev/null 2>&3; c=$?
+    trap '' PIPE
+    [ $c = 0 ] || echo "#failed $c" >&3
+    cat >/dev/null
+    tell "rc=$c"
+  }}"""
 
 
 def reading(environment: Mapping[str, str], command: Sequence[str]) -> str:
     """Runs a command whose stdout comes out, with the trailer after it."""
-    return _script(environment, _NEEDED + _OUT.format(command=shlex.join(command)) + _TRAILER)
+    return _script(environment, _counted(_OUT.format(command=shlex.join(command))))
 
 
 def feeding(environment: Mapping[str, str], command: Sequence[str], bytes: int) -> str:
@@ -70,12 +74,12 @@ def feeding(environment: Mapping[str, str], command: Sequence[str], bytes: int) 
 
     What it says comes out, then FAILED when it failed, and the trailer at the end.
     """
-    return _script(environment, _NEEDED + _IN.format(command=shlex.join(command), bytes=bytes) + _TRAILER)
+    return _script(environment, _counted(_IN.format(command=shlex.join(command), bytes=bytes)))
 
 
 def conversing(environment: Mapping[str, str], command: Sequence[str]) -> str:
     """Runs a command on the rest of stdin; what it says on stderr comes out in its place."""
-    return _script(environment, f"{shlex.join(command)} 2>&1\n")
+    return _script(environment, f"exec {shlex.join(command)} 2>&1\n")
 
 
 def finding(environment: Mapping[str, str], name: str, folders: Sequence[str]) -> str:
@@ -85,7 +89,11 @@ def finding(environment: Mapping[str, str], name: str, folders: Sequence[str]) -
         f"IFS=:; for d in {places} $PATH; do p=$d/{shlex.quote(name)}; "
         """[ -x "$p" ] && printf '%s\\t%s\\n' "$p" "$("$p" --version 2>/dev/null)"; done; true"""
     )
-    return _script(environment, _NEEDED + _OUT.format(command=f"{{ {look}; }}") + _TRAILER)
+    return _script(environment, _counted(_OUT.format(command=f"{{ {look}; }}")))
+
+
+def _counted(flow: str) -> str:
+    return _NEEDED + _COUNTED.format(flow=flow) + _TRAILER
 
 
 def _script(environment: Mapping[str, str], body: str) -> str:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import os
 import subprocess
 
 import pytest
@@ -17,6 +19,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.pod_scrip
     reading,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.trailer import Trailer, cut
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def shell(script: str, fed: bytes = b"", path: str = "") -> tuple[bytes, str]:
@@ -112,12 +116,49 @@ def test_programs_are_found_by_name_with_their_versions(tmp_path: object) -> Non
     assert f"{folder}/pg_dump\tpg_dump (PostgreSQL) 15.2\n" in data.decode()
 
 
-def test_nothing_of_the_script_is_left_when_its_streams_end() -> None:
-    with subprocess.Popen(["/bin/sh", *BOOT[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        assert running.stdin
-        assert running.stdout
-        running.stdin.write(reading({}, ["cat", "/dev/zero"]).encode())
-        running.stdin.close()
-        assert running.stdout.read(100) == bytes(100)
-        running.stdout.close()
-        assert running.wait(30) != 0
+ENDLESS = ["cat", "/dev/zero"]
+SLEEPING = ["sh", "-c", "head -c 5000 /dev/zero; exec sleep 2"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["streams end", "shell is killed"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        reading({}, ENDLESS),
+        reading({}, SLEEPING),
+        reading({}, ["sh", "-c", "head -c 5000 /dev/zero; kill -KILL $$"]),
+        feeding({}, ["sh", "-c", "head -c 5000 /dev/zero >&2; exit 3"], 100_000),
+        feeding({}, ["sh", "-c", "head -c 5000 /dev/zero >&2; cat"], 100_000),
+        conversing({}, ENDLESS),
+    ],
+    ids=["endless", "sleeping", "killed", "refusing", "eating", "conversing"],
+)
+def test_a_server_that_inherits_what_is_left_of_a_script_never_sees_a_crash(script: str, killed: bool) -> None:
+    """The forked child stands for the server: it inherits what loses its parent, and looks how that ends."""
+    server = os.fork()
+    if server == 0:
+        os._exit(_inherit(script, killed))
+    _pid, status = os.waitpid(server, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _inherit(script: str, killed: bool) -> int:
+    """How many processes ended in a way that PostgreSQL takes for a crash."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    running = subprocess.Popen(["/bin/sh", *BOOT[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert running.stdin
+    assert running.stdout
+    running.stdin.write(script.encode() + bytes(5000))
+    running.stdin.flush()
+    running.stdout.read(1000)
+    if killed:
+        running.kill()
+    running.stdin.close()
+    running.stdout.close()
+    crashes = 0
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            return crashes
+        crashes += pid != running.pid and os.waitstatus_to_exitcode(status) not in (0, 1)
