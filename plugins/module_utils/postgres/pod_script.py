@@ -78,8 +78,11 @@ def feeding(environment: Mapping[str, str], command: Sequence[str], bytes: int) 
 
 
 def conversing(environment: Mapping[str, str], command: Sequence[str]) -> str:
-    """Runs a command on the rest of stdin; what it says on stderr comes out in its place."""
-    return _script(environment, f"exec {shlex.join(command)} 2>&1\n")
+    """Runs a command on the rest of stdin; what it says on stderr comes out in its place.
+
+    It holds the real stderr open: once that is closed, a kubelet closes stdin, too.
+    """
+    return _script(environment, f"exec {shlex.join(command)} 5>&2 2>&1\n")
 
 
 def finding(environment: Mapping[str, str], name: str, folders: Sequence[str]) -> str:

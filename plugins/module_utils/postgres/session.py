@@ -134,6 +134,9 @@ class SessionServer(Server):
             session.close()
 
     def close(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
             kept[1].close()
@@ -151,12 +154,12 @@ class SessionServer(Server):
     def _using(self, database: str) -> t.Iterator[Session]:
         """The kept session; a failure ends it, as nobody knows what state it left it in."""
         if self._kept is None or self._kept[0] != database:
-            self.close()
+            self._leave()
             self._kept = (database, self._open(database, application_of(HOLDING)))
         try:
             yield self._kept[1]
         except BaseException:
-            self.close()
+            self._leave()
             raise
 
     def _taken(self, session: Session, database: str, key: int) -> Refused:
