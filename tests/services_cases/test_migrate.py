@@ -22,10 +22,12 @@ from ansible_collections.runbook.release.plugins.module_utils.migration.operate 
 from ansible_collections.runbook.release.plugins.module_utils.migration.progress import Progress
 from ansible_collections.runbook.release.plugins.module_utils.migration.revision import Source, read
 from ansible_collections.runbook.release.plugins.module_utils.migration.setup import kind_of, want_of
+from ansible_collections.runbook.release.plugins.module_utils.postgres.pod import Account, PodServer
 from ansible_collections.runbook.release.plugins.module_utils.postgres.tcp import Login, TcpServer
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 from ansible_collections.runbook.release.plugins.modules import pg_migrate
 from services.postgres import Postgres
+from services_cases.exec_stand_in import LocalExec
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = """
@@ -573,3 +575,22 @@ def test_the_module_says_what_it_did_and_shows_no_password(
     assert (done["changed"], done["after"]["revision"], done["diff"]["after"]) == (True, "0001_paid", "0001_paid\n")
     assert (log.read_text(), log.stat().st_mode & 0o777) == ("0001_paid: done", 0o600)
     assert "cannot be reached" in away["msg"]
+
+
+def test_through_a_pod_it_is_all_the_same(case: Case) -> None:
+    account = Account(case.login.user, case.login.password, case.login.host, case.login.port)
+    folder = case.postgres.bindir
+    case.server = PodServer(lambda argv: LocalExec(argv, path=folder), account, "pod shop/pg-0 (postgres)")
+    case.write("0001_paid", "alter table orders add paid boolean; comment on table orders is 'a \\ b'")
+    case.write("0002_amounts", BATCHES)
+    case.write("0003_index", "-- release: alone\ncreate index concurrently orders_note on orders (note)")
+    assert case.run(batch=2500).after.text == "0003_index"
+    assert case.sql("select count(*) from orders where amount between 1000001 and 1005000") == [(5000,)]
+    case.write("0004_drop", "alter table orders drop note")
+    with pytest.raises(ReleaseError, match=r"but column note of public\.orders is gone\. It was rolled"):
+        case.run()
+    assert case.revision == "0003_index"
+    dump = case.postgres.connect(case.name, application_name="pg_dump")
+    with pytest.raises(Refused, match="dumps the database"):
+        case.run(**{"class": "contract"}, backup="b-1")
+    dump.close()
