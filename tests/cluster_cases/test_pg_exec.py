@@ -42,6 +42,9 @@ create table readings (id bigint primary key, body text not null);
 insert into readings select i, md5(i::text) || md5((-i)::text) from generate_series(1, 300000) i;
 select lo_from_bytea(0, decode(repeat(md5(i::text), 500), 'hex')) from generate_series(1, 20) i;
 """
+MORE_THAN_FITS_ON_THE_WAY = """
+create table readings as select i, md5(i::text) || md5((-i)::text) as body from generate_series(1, 1500000) i
+"""
 
 Obj = dict[str, Any]
 
@@ -189,11 +192,15 @@ def test_a_dump_nobody_reads_any_more_leaves_no_session(server: Server) -> None:
 
 
 def test_a_pod_that_is_deleted_during_the_dump_is_no_backup(client: KubeClient) -> None:
+    def delete() -> None:
+        client.delete(POD, "brief", SPACE)
+        wait_for(lambda: client.get(POD, "brief", SPACE) is None)
+
     start(client, "brief")
     with through(client, pod="brief") as server:
-        server.run(CONTENT, "shop")
+        server.run(MORE_THAN_FITS_ON_THE_WAY, "shop")
         with pytest.raises(ReleaseError) as caught:
-            dump(server, once(lambda: client.delete(POD, "brief", SPACE)))
+            dump(server, once(delete))
     assert caught.value.details["code"] in ("truncated", "lost", "failed")
     assert f"pod {SPACE}/brief" in str(caught.value)
 
