@@ -24,7 +24,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.store.bas
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.bucket import Bucket
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.part import Part
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import store_of
-from ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3 import S3Draft, S3Store
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3 import S3Store
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3_draft import S3Draft
 from services.s3 import S3
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -323,7 +324,9 @@ def test_what_is_wrong_with_the_way_to_the_store_is_said(s3: S3, bucket: str, wr
 def test_a_file_of_too_many_parts_is_refused_with_the_option_to_change(
     store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3.MOST_PARTS", 1)
+    monkeypatch.setattr(
+        "ansible_collections.runbook.release.plugins.module_utils.postgres.store.s3_draft.MOST_PARTS", 1
+    )
     with pytest.raises(ReleaseError, match="part_size higher"):
         kept(store, content=LONG)
 

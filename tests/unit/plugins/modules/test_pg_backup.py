@@ -12,8 +12,13 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
+from ansible_collections.runbook.release.plugins.module_utils.postgres.decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import Proof
+from ansible_collections.runbook.release.plugins.module_utils.postgres.operate import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.retention import Policy
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 from ansible_collections.runbook.release.plugins.modules import pg_backup, pg_backup_info
 
 from ..module_utils.postgres.backups import SERVER, kept
@@ -87,6 +92,22 @@ def test_pruning_is_recorded_in_the_release_and_ends_when_its_lock_is_lost(run, 
     stolen(api)
     assert "bob@laptop has held it" in run(**pruned(store, keep={"last": 1, "min_valid": 1}), run=given.report())["msg"]
     assert len(store.backups()) == 3
+
+
+def test_once_the_lock_is_lost_nothing_more_is_deleted(store):
+    class LosingBook(Book):
+        checks = 0
+
+        def check(self) -> None:
+            self.checks += 1
+            if self.checks == 2:
+                raise Refused("somebody else has the lock")
+
+    aged(store, 5)
+    request = Request("pruned", "shop", policy=Policy(last=1, min_valid=1))
+    with pytest.raises(Refused, match="somebody else"):
+        operate(store, None, request, LosingBook())
+    assert len(store.backups()) == 4
 
 
 @pytest.mark.parametrize(
