@@ -243,6 +243,17 @@ def test_two_at_once_the_second_is_told_of_the_first(server, store, database, he
         refuses(server, store, wanted(), held, "is running")
 
 
+def test_a_database_replaced_in_the_meantime_by_somebody_else_is_left_alone(server, store, database, wanted):
+    def safety(_backup):
+        database.server.sql(f"drop database {database.name} with (force)")
+        database.server.sql(f"create database {database.name}")
+        return store.the("before-1.1.0")
+
+    with pytest.raises(Refused, match=r"replaced .* in the meantime"):
+        operate(server, store, wanted(), safety)
+    assert database.sql("select to_regclass('shop.orders')") == [(None,)]
+
+
 def test_a_damaged_backup_is_not_restored(server, store, held, wanted):
     path = Path(store.where) / "before-1.1.0" / "data.dump"
     content = bytearray(path.read_bytes())
