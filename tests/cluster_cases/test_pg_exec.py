@@ -214,7 +214,7 @@ def test_the_second_is_refused_and_a_killed_first_holds_nothing(client: KubeClie
             signal.pause()
         os._exit(1)
     assert os.read(reading, 1) == b"x"
-    with pytest.raises(Refused, match=rf"another backup or restore of shop is running: .*process {child}"):
+    with pytest.raises(Refused, match=rf"another backup, restore or migration of shop is running: .*process {child}"):
         server.locked("shop").__enter__()
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

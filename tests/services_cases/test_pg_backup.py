@@ -190,7 +190,7 @@ def test_the_second_of_two_at_once_is_told_of_the_first(
 ) -> None:
     with reached(database.server) as first, first.locked(database.name):
         result = run(**options)
-    assert f"another backup or restore of {database.name} is running: runbook.release" in result["msg"]
+    assert f"another backup, restore or migration of {database.name} is running: runbook.release" in result["msg"]
     assert "pid" in result["msg"]
     assert store.backups() == []
 

@@ -202,7 +202,7 @@ def test_locks_that_are_shared_go_together_and_keep_out_the_other_kind(reach: Re
     with reach(postgres15) as first, by_tcp(postgres15) as second, first.locked("shop", shared=True):
         with second.locked("shop", shared=True):
             pass
-        with pytest.raises(Refused, match="another backup or restore of shop"):
+        with pytest.raises(Refused, match="another backup, restore or migration of shop"):
             second.locked("shop").__enter__()
 
 

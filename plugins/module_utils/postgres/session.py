@@ -167,7 +167,7 @@ class SessionServer(Server):
         holders = session.rows(_HOLDERS.format(high=high, low=low))
         named = "; ".join(f"{row['who']} (pid {row['pid']}, since {row['since']})" for row in holders)
         return Refused(
-            f"another backup or restore of {database} is running: {named or 'it has just ended'}",
+            f"another backup, restore or migration of {database} is running: {named or 'it has just ended'}",
             where=self.where,
             remedy="wait until it ends, then run again",
             code="busy",
