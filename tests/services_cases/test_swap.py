@@ -223,7 +223,7 @@ def test_an_answer_that_is_lost_after_the_renames_is_not_taken_for_a_failure(ser
 
 
 def test_a_server_that_crashes_within_the_swap_comes_back_to_what_can_be_mended(own_postgres):
-    own = own_postgres()
+    own = own_postgres(settings={"synchronous_commit": "on"})
     own.sql("create database shop")
     own.sql("create database fresh")
     killed(lambda: swap.swap(dying(own, "within", "rename to"), Change("shop", "fresh", "", "replaced", {}), NOW))
