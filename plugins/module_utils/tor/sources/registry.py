@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ..criterion import unknown
+from ..mistakes import unknown
 from .base import Source
 
 KINDS = ("http", "service", "witness", "kubernetes")
