@@ -84,7 +84,7 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
         value = aggregate(readings.values, criterion.aggregate)
         unit = "" if criterion.aggregate == "count" else source.unit_of(criterion.select)
         judgement = criterion.expect.judge(value, unit)
-        return judged(criterion, judgement, readings.samples, source.text, readings.evidence)
+        return judged(criterion, judgement, readings, source.text)
     except NothingMeasured as exc:
         return insufficient(criterion, str(exc), source=source.text)
     except (ExpectError, ReleaseError, OSError) as exc:

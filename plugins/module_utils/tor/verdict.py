@@ -11,6 +11,7 @@ from typing import Any
 
 from .criterion import Criterion
 from .expect import Judgement
+from .sources.base import Readings
 
 PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
 LONGEST = 100
@@ -66,10 +67,12 @@ class Verdict:
         }
 
 
-def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str, evidence: Any) -> Verdict:
+def judged(criterion: Criterion, judgement: Judgement, readings: Readings, source: str) -> Verdict:
     unit = f" {judgement.unit}" if judgement.unit and not judgement.unit.startswith("/") else judgement.unit
     shown = f'"{judgement.observed}"' if isinstance(judgement.observed, str) else judgement.observed
     sentence = f"{criterion.title}: {criterion.measure} is {shown}{unit}, expected {criterion.expect.text}"
+    if readings.remark:
+        sentence += f": {readings.remark}"
     return Verdict(
         criterion,
         PASS if judgement.holds else FAIL,
@@ -77,9 +80,9 @@ def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str
         judgement.observed,
         judgement.unit,
         judgement.margin,
-        samples,
+        readings.samples,
         source,
-        evidence,
+        readings.evidence,
     )
 
 

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read: `samples` counts observations, which may be more than the values they boil down to."""
+    """What was read: `samples` counts observations, which may be more than the values they boil down to.
+
+    `remark` is what an operator should read beside the value.
+    """
 
     values: Sequence[Any]
     samples: int
     evidence: Any = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
