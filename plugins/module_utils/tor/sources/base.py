@@ -85,6 +85,10 @@ class Source(ABC):
             raise ExpectError(f"{select!r} is none of {', '.join(cls.selects)}")
         selecting.check(select)
 
+    def check_options(self) -> list[str]:
+        """What is wrong with the options taken together, each mistake with the field it is in: `.url: …`."""
+        return []
+
     @classmethod
     def unit_of(cls, select: str) -> str | None:
         """The unit of the values, None if only the answer knows."""
