@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import ReleaseError
 from .aggregate import AGGREGATES
-from .expect import Expectation, ExpectError, parse
+from .expect import Expectation, ExpectError
+from .grammar import parse
 from .mistakes import unknown
 from .sources.base import Source
 from .sources.registry import build, mistakes_in, source_class

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import ReleaseError
 from .. import select as selecting
+from ..baseline import Baseline
 from ..expect import ExpectError
+from ..subject import Subject
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -48,10 +50,15 @@ class Ask:
 
 @dataclass
 class World:
-    """What sources share: a namespace, and one connection to the cluster, made when the first one needs it."""
+    """What sources share: a namespace, and one connection to the cluster, made when the first one needs it.
+
+    `subject` is what reports have to be about, `baseline` what was measured before the release.
+    """
 
     namespace: str = ""
     connect: Callable[[], KubeClient] | None = None
+    subject: Subject = Subject()
+    baseline: Baseline = field(default_factory=Baseline)
     _client: KubeClient | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 

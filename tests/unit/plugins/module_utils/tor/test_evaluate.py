@@ -13,7 +13,8 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical i
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import ENTRY_LIMIT
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
-from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured, parse
+from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured
+from ansible_collections.runbook.release.plugins.module_utils.tor.grammar import parse
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import Readings, Source, World
 
 

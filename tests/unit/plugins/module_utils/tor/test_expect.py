@@ -6,7 +6,8 @@ import math
 from fractions import Fraction
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.tor.expect import ExpectError, NothingMeasured, parse
+from ansible_collections.runbook.release.plugins.module_utils.tor.expect import ExpectError, NothingMeasured
+from ansible_collections.runbook.release.plugins.module_utils.tor.grammar import parse
 from ansible_collections.runbook.release.plugins.module_utils.tor.units import (
     UNITS,
     Quantity,
