@@ -41,10 +41,59 @@ def _kubernetes() -> type[Source]:
     return Kubernetes
 
 
+def _prometheus() -> type[Source]:
+    from .prometheus import Prometheus
+
+    return Prometheus
+
+
+def _sql() -> type[Source]:
+    from .sql import Sql
+
+    return Sql
+
+
+def _redis() -> type[Source]:
+    from .redis import Redis
+
+    return Redis
+
+
+def _exec() -> type[Source]:
+    from .exec import Exec
+
+    return Exec
+
+
+def _alertmanager() -> type[Source]:
+    from .alertmanager import Alertmanager
+
+    return Alertmanager
+
+
+def _opensearch() -> type[Source]:
+    from .opensearch import OpenSearch
+
+    return OpenSearch
+
+
+def _grafana() -> type[Source]:
+    from .grafana import Grafana
+
+    return Grafana
+
+
 _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "http": _http,
     "service": _service,
     "witness": _witness,
     "kubernetes": _kubernetes,
+    "prometheus": _prometheus,
+    "sql": _sql,
+    "redis": _redis,
+    "exec": _exec,
+    "alertmanager": _alertmanager,
+    "opensearch": _opensearch,
+    "grafana": _grafana,
 }
 KINDS = tuple(_CLASSES)
