@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,10 @@ class Subject:
         """This one, and what it leaves open from the other one."""
         return Subject(self.version or other.version, self.digest or other.digest, self.newer_than or other.newer_than)
 
+    def named_by(self, versions: Sequence[str], digests: Sequence[str]) -> Subject:
+        """Only what a report that names these things can be held to."""
+        return Subject(self.version if versions else "", self.digest if digests else "", self.newer_than)
+
     def check_time(self, made: datetime | None, now: float) -> None:
         """Refuse a report from before, from the future, or of no known time when that matters."""
         if made is not None and made.timestamp() > now + SKEW:
@@ -41,18 +45,13 @@ class Subject:
                 f"the report is stale: it is from {shown(made)}, and has to be from after {shown(since)}"
             )
 
-    def check_version(self, made_for: Iterable[str]) -> None:
-        _same("version", self.version, made_for)
+    def check_what(self, versions: Sequence[str], digests: Sequence[str]) -> None:
+        """Refuse a report about something else."""
+        _same("version", self.version, versions)
+        _same("digest", self.digest.rpartition("@")[2], digests)
 
-    def check_digest(self, made_for: Iterable[str]) -> None:
-        _same("digest", self.digest, made_for)
 
-
-def _same(what: str, wanted: str, found: Iterable[str]) -> None:
-    if not wanted:
-        return
-    named = [name for name in found if name]
-    if not named:
-        raise NothingMeasured(f"the report does not say which {what} it was made for")
-    if wanted not in named:
-        raise NothingMeasured(f"the report was made for {what} {', '.join(named[:3])}, not for {wanted}")
+def _same(what: str, wanted: str, found: Sequence[str]) -> None:
+    if wanted and wanted not in found:
+        named = f"was made for {what} {', '.join(found[:3])}" if found else f"does not say for which {what} it was made"
+        raise NothingMeasured(f"the report {named}, and has to be for {wanted}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,8 +79,8 @@ class World:
 class Source(ABC):
     """A kind of source is a frozen dataclass: its fields are its options, a field without default is required."""
 
-    selects: ClassVar[dict[str, str]] = {}
-    """What can be selected by name, and its unit."""
+    selects: ClassVar[Mapping[str, str | None]] = {}
+    """What can be selected by name, and its unit; None if only the answer knows."""
     selects_freely: ClassVar[bool] = True
     """Whether any other `select` is looked up in what the source answers."""
 
