@@ -18,7 +18,7 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.judge.sequenti
 if TYPE_CHECKING:
     from runner import Line
 
-RATE, LOOKS, DAY = 100, 120, 360
+RATE, LOOKS, BEFORE = 100, 120, 360
 
 Draw = Callable[[], int]
 
@@ -63,15 +63,21 @@ def answers(chance: random.Random, total: int, bad: float, burst: int) -> Callab
     return lambda: Counts(draw() * burst, total)
 
 
-def run(case: Case, chance: random.Random, looks: int = LOOKS) -> tuple[str, float | None]:
-    """The verdict of one canary after so many looks, and the seconds after which it failed, if it did."""
+def canary_of(case: Case, chance: random.Random, looks: int = LOOKS) -> tuple[list[Counts], list[Interval]]:
+    """What the baseline answered for an hour before, and both versions in so many intervals since."""
     every = round(RATE * case.terms.interval)
     of_canary = round(every * case.share)
     canary = answers(chance, of_canary, case.canary, case.burst)
     baseline = answers(chance, every - of_canary, case.baseline, case.burst)
-    history = [baseline() for _interval in range(DAY)]
-    ruling = judge([Interval(canary(), baseline()) for _look in range(looks)], case.terms, history=history)
-    return ruling.verdict, ruling.seconds
+    before = [baseline() for _interval in range(BEFORE)]
+    return before, [Interval(canary(), baseline()) for _look in range(looks)]
+
+
+def run(case: Case, chance: random.Random, looks: int = LOOKS) -> tuple[str, float | None]:
+    """The verdict of one canary after so many looks, and the seconds after which it failed, if it did."""
+    before, intervals = canary_of(case, chance, looks)
+    ruling = judge(intervals, case.terms, history=before)
+    return ruling.verdict, ruling.seconds if ruling.verdict == FAIL else None
 
 
 @dataclass(frozen=True)
@@ -99,9 +105,7 @@ class Outcome:
 def simulate(case: Case, runs: int, seed: int = 1, looks: int = LOOKS) -> Outcome:
     chance = random.Random(seed)
     results = [run(case, chance, looks) for _canary in range(runs)]
-    return Outcome(
-        case, [verdict for verdict, _seconds in results], [seconds for _verdict, seconds in results if seconds]
-    )
+    return Outcome(case, [verdict for verdict, _s in results], [seconds for _v, seconds in results if seconds])
 
 
 GOOD = tuple(Case(bad, bad, share) for bad in (0.001, 0.005, 0.02) for share in (0.1, 0.5))

@@ -13,7 +13,7 @@ to whole intervals, as the judge looks at nothing less.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -77,7 +77,9 @@ def detected(traffic: Traffic, ratio: float, terms: Terms, certainty: float = CE
         return NEVER
     if canary_bad > terms.hopeless:
         return _rounded(terms.speaks_from / (traffic.rate * traffic.share), terms)
-    walk = _mixed([_compared(traffic, ratio, terms.tolerated, terms.tolerated * factor) for factor in WORSE], terms.fails_at)
+    walk = _mixed(
+        [_compared(traffic, ratio, terms.tolerated, terms.tolerated * factor) for factor in WORSE], terms.fails_at
+    )
     return _soonest([walk], traffic, terms, terms.speaks_from, certainty)
 
 
@@ -106,7 +108,9 @@ def smallest(traffic: Traffic, within: float, terms: Terms, certainty: float = C
 
 def _against_the_objective(traffic: Traffic, bad: float, terms: Terms, certainty: float) -> float:
     on_bad, on_good = (step / traffic.dispersion for step in steps(terms.slo, terms.limit))
-    return _soonest([_walk(traffic.rate, bad, on_bad, on_good, terms.fails_at)], traffic, terms, terms.speaks_from, certainty)
+    return _soonest(
+        [_walk(traffic.rate, bad, on_bad, on_good, terms.fails_at)], traffic, terms, terms.speaks_from, certainty
+    )
 
 
 def _walk(rate: float, bad: float, on_bad: float, on_good: float, height: float) -> _Walk:
@@ -147,3 +151,35 @@ def _soonest(walks: Iterable[_Walk], traffic: Traffic, terms: Terms, answers: in
 
 def _rounded(seconds: float, terms: Terms) -> float:
     return seconds if math.isinf(seconds) else math.ceil(seconds / terms.interval - 1e-9) * terms.interval
+
+
+def foresee(rate: float, weight: float, hold: float, terms: Terms, bad: float | None = None) -> dict[str, Any]:
+    """What a step at `weight` percent, held for so many seconds, can show.
+
+    `rate` is answers a second of both versions. `bad` is the baseline's share, that of the objective if not known.
+    """
+    traffic = Traffic(rate, weight / 100, terms.slo if bad is None else bad)
+    sees = smallest(traffic, hold, terms) if rate and weight else None
+    after = {f"{ratio:g}": detected(traffic, ratio, terms) if rate and weight else NEVER for ratio in SHOWN}
+    passes = cleared(traffic, 1.0, terms) if rate and weight else NEVER
+    return {
+        "weight": weight,
+        "answers": int(rate * hold * weight / 100),
+        "sees": None if sees is None else round(sees, 1),
+        "after": {ratio: None if seconds == NEVER else seconds for ratio, seconds in after.items()},
+        "passes": None if passes == NEVER else passes,
+        "sufficient": sees is not None and sees <= terms.unacceptable and passes <= hold,
+        "sentence": _foretold(traffic, hold, sees, after, passes),
+    }
+
+
+def _foretold(traffic: Traffic, hold: float, sees: float | None, after: Mapping[str, float], passes: float) -> str:
+    said = f"{percent(traffic.share)} of {traffic.rate:g} answers a second held for {hold:g} s"
+    if sees is None:
+        shown = f"shows no degradation of {percent(traffic.bad)} bad answers"
+    else:
+        worse = percent(min(1.0, traffic.bad * sees))
+        shown = f"shows {percent(traffic.bad)} bad answers becoming {worse} ({sees:.1f} times) in 95 of 100 cases"
+    waits = [f"{ratio} times after {seconds:g} s" for ratio, seconds in after.items() if seconds != NEVER]
+    good = "a good version never passes" if passes == NEVER else f"a good version passes after {passes:g} s"
+    return "; ".join([f"{said} {shown}", *([", ".join(waits)] if waits else []), good])
