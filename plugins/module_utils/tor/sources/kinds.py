@@ -83,6 +83,66 @@ def _grafana() -> type[Source]:
     return Grafana
 
 
+def _k6() -> type[Source]:
+    from .reports.k6 import K6
+
+    return K6
+
+
+def _junit() -> type[Source]:
+    from .reports.junit import Junit
+
+    return Junit
+
+
+def _coverage() -> type[Source]:
+    from .reports.coverage import Coverage
+
+    return Coverage
+
+
+def _trivy() -> type[Source]:
+    from .reports.trivy import Trivy
+
+    return Trivy
+
+
+def _licences() -> type[Source]:
+    from .reports.licences import Licences
+
+    return Licences
+
+
+def _sonarqube() -> type[Source]:
+    from .sonarqube import Sonarqube
+
+    return Sonarqube
+
+
+def _model() -> type[Source]:
+    from .reports.model import Model
+
+    return Model
+
+
+def _json() -> type[Source]:
+    from .reports.json import Json
+
+    return Json
+
+
+def _file() -> type[Source]:
+    from .file import File
+
+    return File
+
+
+def _command() -> type[Source]:
+    from .command import Command
+
+    return Command
+
+
 _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "http": _http,
     "service": _service,
@@ -95,5 +155,15 @@ _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "alertmanager": _alertmanager,
     "opensearch": _opensearch,
     "grafana": _grafana,
+    "k6": _k6,
+    "junit": _junit,
+    "coverage": _coverage,
+    "trivy": _trivy,
+    "licences": _licences,
+    "sonarqube": _sonarqube,
+    "model": _model,
+    "json": _json,
+    "file": _file,
+    "command": _command,
 }
 KINDS = tuple(_CLASSES)
