@@ -57,7 +57,7 @@ class World:
 
     namespace: str = ""
     connect: Callable[[], KubeClient] | None = None
-    subject: Subject = Subject()
+    subject: Subject = field(default_factory=Subject)
     baseline: Baseline = field(default_factory=Baseline)
     _client: KubeClient | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)

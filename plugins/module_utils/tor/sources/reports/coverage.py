@@ -22,7 +22,10 @@ _ROUNDING = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage(Report):
-    """Coverage of tests. The samples are lines that could have been run."""
+    """Options: those of every report.
+
+    Selects: `line_share`, `branch_share`; `lines`, how many could have been run, which are the samples, too.
+    """
 
     selects: ClassVar[Mapping[str, str | None]] = {"line_share": "share", "branch_share": "share", "lines": ""}
 

@@ -24,7 +24,11 @@ _ENDINGS = {2: "it was interrupted", 3: "it failed itself", 4: "it was called in
 
 @dataclass(frozen=True, kw_only=True)
 class Junit(Report):
-    """Tests. `failed` counts tests with failures or errors; the samples are tests that ran, without skipped ones."""
+    """Options: those of every report.
+
+    Selects: `tests`, all of them; `passed`; `failed`, with failures or errors; `skipped`, where expected failures
+    belong, too; `passed_share` of those that ran; `duration`. The samples are tests that ran.
+    """
 
     selects: ClassVar[Mapping[str, str | None]] = {
         "tests": "",

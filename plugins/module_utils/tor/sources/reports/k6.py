@@ -27,10 +27,12 @@ _ENDINGS = {107: "its script threw an exception", 108: "its script aborted the t
 
 @dataclass(frozen=True, kw_only=True)
 class K6(Report):
-    """A load test. `avg` to `p99` are of `http_req_duration`; any other is METRIC.STATISTIC, `iterations.count`.
+    """Options, besides those of every report: `exit_code`, how k6 ended; `failed_at_most` (0.01): a test in which a
+    larger share of the requests failed says nothing about the service.
 
-    `exit_code` is how k6 ended. A test in which more than `failed_at_most` of the requests failed says nothing about
-    latencies.
+    Selects: `thresholds`, whether all of the script's were met; `error_share`, `requests`, `checks` (the share that
+    held); `avg`, `min`, `med`, `max`, `p90`, `p95`, `p99` of `http_req_duration`; or METRIC.STATISTIC, such as
+    `http_req_duration{name:login}.p95` or `iterations.count`. The samples are requests.
     """
 
     exit_code: int = _UNKNOWN
@@ -64,11 +66,13 @@ class K6(Report):
             return summary.error_share
         if select == "checks":
             return summary.checks
+        if select == "thresholds" and (self.exit_code == _CROSSED or not all(summary.thresholds.values())):
+            return False
         if summary.error_share > exactly(self.failed_at_most):
             failed = f"{float(summary.error_share):.2%} of {summary.requests} requests failed"
             raise NothingMeasured(f"{failed}; what remains says nothing about the service")
         if select == "thresholds":
-            return self._thresholds(summary)
+            return self._met(summary)
         if select in _LATENCIES:
             return summary.metric("http_req_duration", select)
         named = _OF_A_METRIC.fullmatch(select)
@@ -76,11 +80,10 @@ class K6(Report):
             raise ExpectError(f"{select} is not a metric and a statistic of it")
         return summary.with_unit(named["metric"], named["statistic"])
 
-    def _thresholds(self, summary: _Summary) -> bool:
-        if self.exit_code == _CROSSED:
-            return False
+    def _met(self, summary: _Summary) -> bool:
+        """None was crossed, but that says something only if there were any."""
         if summary.thresholds:
-            return all(summary.thresholds.values())
+            return True
         if summary.tells_thresholds:
             raise NothingMeasured("the test has no thresholds")
         if self.exit_code == _UNKNOWN:
@@ -123,7 +126,7 @@ class _Summary:
 
     @property
     def checks(self) -> Fraction:
-        return exactly(self._share("checks" if "checks" in self.metrics else "checks_succeeded"))
+        return exactly(self._share("checks_succeeded" if "checks_succeeded" in self.metrics else "checks"))
 
     def _share(self, name: str) -> Any:
         return self.metric(name, "rate" if "rate" in self.metrics.get(name, {}) else "value")

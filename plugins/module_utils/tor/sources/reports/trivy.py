@@ -26,10 +26,12 @@ _NAMED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Trivy(Report):
-    """Vulnerabilities. An image's report has to name its `digest` (repository digest or image id).
+    """Options, besides those of every report: `artifact`, what was scanned in Trivy's words (`container_image`, whose
+    report has to name the `digest`, that of the repository or the image id); `ignore_unfixed`: only what has a fix
+    counts; `accepted`, a list of `CVE-2026-1234 until 2026-12-31` that do not count up to that day.
 
-    `accepted` are `CVE-2026-1234 until 2026-12-31`, which do not count up to that day. With `ignore_unfixed` only what
-    has a fix counts. `artifact` is what was scanned, in Trivy's words.
+    Selects: `critical`, `high`, `medium`, `low`, `unknown` vulnerabilities, or `vulnerabilities`, all of them;
+    `misconfigurations`. The samples are results, one for each target that Trivy looked into.
     """
 
     artifact: str = _IMAGE
