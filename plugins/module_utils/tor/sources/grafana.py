@@ -75,20 +75,24 @@ class Grafana(Api):
         return Readings([value], len(panels), {"uid": uid, "empty": dict(list(empty.items())[:_SHOWN])})
 
     def _uid(self, ask: Ask, world: World) -> str:
-        found = self.ask_json(
-            ask, world, "/api/search", {"type": "dash-db", "query": self.dashboard, "limit": _MOST_FOUND}
-        )
-        if not isinstance(found, list):
-            raise ReleaseError("the answer is not a list of dashboards", where=self.where)
-        uids = [str(one.get("uid", "")) for one in found if one.get("title") == self.dashboard]
-        if len(uids) > 1:
-            raise ReleaseError(f"{len(uids)} dashboards are called {self.dashboard}", remedy="name the uid of one")
-        return uids[0] if uids else self._as_uid(ask, world)
+        """The uid of the dashboard with this title, or with this uid; empty when there is neither."""
+        titled = [uid for title, uid in self._search(ask, world, {"query": self.dashboard}) if title == self.dashboard]
+        if len(titled) > 1:
+            raise ReleaseError(f"{len(titled)} dashboards are called {self.dashboard}", remedy="name the uid of one")
+        if titled:
+            return titled[0]
+        found = self._search(ask, world, {"dashboardUIDs": self.dashboard})
+        return self.dashboard if any(uid == self.dashboard for _title, uid in found) else ""
 
-    def _as_uid(self, ask: Ask, world: World) -> str:
-        query = {"type": "dash-db", "dashboardUIDs": self.dashboard}
-        found = self.ask_json(ask, world, "/api/search", query)
-        return self.dashboard if any(one.get("uid") == self.dashboard for one in found) else ""
+    def _search(self, ask: Ask, world: World, query: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Titles and uids."""
+        found = self.ask_json(ask, world, "/api/search", {"type": "dash-db", "limit": _MOST_FOUND, **query})
+        try:
+            if not isinstance(found, list):
+                raise TypeError
+            return [(str(one["title"]), str(one["uid"])) for one in found]
+        except (KeyError, TypeError) as exc:
+            raise ReleaseError("the answer is not a list of dashboards", where=self.where) from exc
 
     def _object(self, ask: Ask, world: World, path: str, body: Any = None) -> Obj:
         found = self.ask_json(ask, world, path, body=body)
