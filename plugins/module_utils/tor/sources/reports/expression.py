@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -22,7 +23,6 @@ class Licence:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._tokens = _TOKEN.findall(text)
 
     @staticmethod
     def normal(text: str) -> str:
@@ -33,7 +33,7 @@ class Licence:
 
     def permitted_by(self, allowed: frozenset[str]) -> bool:
         """Whether these licences, as `normal` writes them, allow to use it."""
-        tokens = iter([*self._tokens, ""])
+        tokens = itertools.chain(_TOKEN.findall(self.text), itertools.repeat(""))
         permitted, rest = self._either(next(tokens), tokens, allowed)
         if rest:
             raise LicenceError(f"{self.text!r} is not a licence expression")
@@ -65,5 +65,7 @@ class Licence:
         if following.upper() != "WITH":
             return self.normal(token) in allowed, following
         exception = next(tokens)
+        if not _ID.fullmatch(exception):
+            raise LicenceError(f"{self.text!r} names no exception")
         names = {self.normal(token), f"{self.normal(token)} with {exception.lower()}"}
         return bool(names & allowed), next(tokens)
