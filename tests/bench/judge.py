@@ -7,7 +7,7 @@ import math
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Case:
     canary: float
     share: float
     p95: float = math.nan
-    terms: Terms = Terms()
+    terms: Terms = field(default_factory=Terms)
     burst: int = 1
 
     @property
@@ -122,7 +122,7 @@ BAD = (
 
 
 def judge_table(runs: int = 2000) -> Iterator[Line]:
-    """The simulation table: false fails of good canaries, and how soon bad ones are seen beside what power foretells."""
+    """False fails of good canaries, and how soon bad ones are seen, beside what is foretold."""
     from runner import Line
 
     for case in (*GOOD, *BURSTS):

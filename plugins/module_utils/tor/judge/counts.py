@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...errors import ReleaseError
@@ -93,10 +92,6 @@ class Terms:
     def passes_at(self) -> float:
         """The same to pass, each of the two ways having half of beta."""
         return math.log(2 / self.beta)
-
-
-def total(counts: Iterable[Counts]) -> Counts:
-    return sum(counts, Counts())
 
 
 def percent(share: float) -> str:

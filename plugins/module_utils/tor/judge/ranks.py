@@ -4,8 +4,8 @@
 """Mann-Whitney's test as Kayenta judges with it: whether the values of a canary lie above or below its baseline's.
 
 z is Mann and Whitney's statistic ("On a test of whether one of two random variables is stochastically larger than the
-other", Annals of Mathematical Statistics 18, 1947) with mid-ranks, corrected for ties and continuity. Inverting it gives
-a confidence interval of the shift and Hodges and Lehmann's estimate ("Estimates of location based on rank tests",
+other", Annals of Mathematical Statistics 18, 1947) with mid-ranks, corrected for ties and continuity. Inverting it
+gives a confidence interval of the shift and Hodges and Lehmann's estimate ("Estimates of location based on rank tests",
 Annals of Mathematical Statistics 34, 1963), the median of all differences. As in Kayenta the shift counts as one when
 its interval at 98 % lies beyond a quarter of the estimate. Unlike there, fewer than 12 values say nothing, where chance
 alone is called a shift in up to 14 of 100 cases. It is not made for looking at it again and again.

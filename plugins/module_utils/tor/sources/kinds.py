@@ -143,6 +143,12 @@ def _command() -> type[Source]:
     return Command
 
 
+def _judge() -> type[Source]:
+    from .judge import Judge
+
+    return Judge
+
+
 _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "http": _http,
     "service": _service,
@@ -165,5 +171,6 @@ _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "json": _json,
     "file": _file,
     "command": _command,
+    "judge": _judge,
 }
 KINDS = tuple(_CLASSES)
