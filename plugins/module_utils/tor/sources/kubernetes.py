@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import ReleaseError
@@ -131,6 +132,6 @@ class Kubernetes(Source):
             values += own
             if len(seen) < _SHOWN:
                 seen[one["metadata"]["name"]] = own[0] if len(own) == 1 else own
-        plain = {name: float(value) if hasattr(value, "denominator") else value for name, value in seen.items()}
+        plain = {name: float(value) if isinstance(value, Fraction) else value for name, value in seen.items()}
         evidence = {"status": found[0].get("status")} if self.name else {"objects": plain}
         return Readings(values, len(found), {**evidence, **facts.notes})
