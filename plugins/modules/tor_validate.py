@@ -252,9 +252,15 @@ from ansible_collections.runbook.release.plugins.module_utils.release import mac
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
+from ansible_collections.runbook.release.plugins.module_utils.tor.baseline import Baseline
+from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
+from ansible_collections.runbook.release.plugins.module_utils.tor.subject import Subject
+
+if t.TYPE_CHECKING:
+    from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
 
 _CRITERION = {
     "name": {"type": "str", "required": True},
@@ -268,12 +274,16 @@ _CRITERION = {
     "timeout": {"type": "float", "default": 10},
     "remedy": {"type": "str"},
 }
+_SUBJECT = {"version": {"type": "str"}, "digest": {"type": "str"}, "newer_than": {"type": "str"}}
 
 
 def tor_validate_argument_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {
             "criteria": {"type": "list", "elements": "dict", "required": True, "options": _CRITERION},
+            "state": {"type": "str", "choices": ["evaluated", "captured"], "default": "evaluated"},
+            "baseline": {"type": "dict"},
+            "subject": {"type": "dict", "options": _SUBJECT},
             "namespace": {"type": "str"},
             "deadline": {"type": "float", "default": 60},
             "hold": {"type": "float", "default": 0},
@@ -293,19 +303,29 @@ def main() -> t.NoReturn:
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
         connect = functools.cache(lambda: kube_client(module))
+        world = world_of(params, connect)
         recording = journal(connect(), run, module.warn) if run else contextlib.nullcontext(Book())
         with recording as book:
-            world = World(params["namespace"] or "", connect)
-            gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
+            if params["state"] == "captured":
+                gate = capture(criteria, world, params["deadline"])
+            else:
+                gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
             if params["gate"]:
                 book.note(machine.gate(params["gate"], params["component"]), after=gate.record())
                 head = book.sign()
     result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+    if params["state"] == "captured":
+        result["baseline"] = baseline_of(gate)
     if head:
         result["head"] = head
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)
+
+
+def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient]) -> World:
+    about = {name: text for name, text in (params["subject"] or {}).items() if text}
+    return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(params["baseline"]))
 
 
 def summary(gate: Gate) -> str:

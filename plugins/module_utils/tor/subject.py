@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..errors import ReleaseError
 from .expect import NothingMeasured
 from .moments import SKEW, moment, shown
 
@@ -20,6 +21,15 @@ class Subject:
     version: str = ""
     digest: str = ""
     newer_than: str = ""
+
+    def checked(self) -> Subject:
+        """This one, if its time can be read."""
+        try:
+            if self.newer_than:
+                moment(self.newer_than, zone=False)
+        except ValueError as exc:
+            raise ReleaseError(str(exc), where="subject.newer_than", remedy="give when the image was built") from exc
+        return self
 
     def over(self, other: Subject) -> Subject:
         """This one, and what it leaves open from the other one."""
