@@ -237,7 +237,6 @@ verdicts:
       type: float
 """
 
-import contextlib
 import functools
 import typing as t
 
@@ -248,13 +247,11 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.release import machine
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
 from ansible_collections.runbook.release.plugins.module_utils.tor.baseline import Baseline
 from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture
-from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion, parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
 from ansible_collections.runbook.release.plugins.module_utils.tor.subject import Subject
@@ -299,20 +296,12 @@ def tor_validate_argument_spec() -> ArgumentSpec:
 def main() -> t.NoReturn:
     module = AnsibleModule(supports_check_mode=True, **tor_validate_argument_spec().to_kwargs())
     params = module.params
-    head: dict[str, t.Any] = {}
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
         connect = functools.cache(lambda: kube_client(module))
         world = world_of(params, connect)
-        recording = journal(connect(), run, module.warn) if run else contextlib.nullcontext(Book())
-        with recording as book:
-            if params["state"] == "captured":
-                gate = capture(criteria, world, params["deadline"])
-            else:
-                gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
-            if params["gate"]:
-                book.note(machine.gate(params["gate"], params["component"]), after=gate.record())
-                head = book.sign()
+        look = functools.partial(measured, params, criteria, world)
+        gate, head = in_release(module, run, connect(), look) if run else (look(lambda: None), {})
     result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
     if params["state"] == "captured":
         result["baseline"] = baseline_of(gate)
@@ -321,6 +310,30 @@ def main() -> t.NoReturn:
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)
+
+
+def measured(params: dict[str, t.Any], criteria: list[Criterion], world: World, check: t.Callable[[], None]) -> Gate:
+    if params["state"] == "captured":
+        return capture(criteria, world, params["deadline"])
+    return evaluate(criteria, world, params["deadline"], params["hold"], check)
+
+
+def in_release(
+    module: AnsibleModule, run: Run, client: KubeClient, look: t.Callable[[t.Callable[[], None]], Gate]
+) -> tuple[Gate, dict[str, t.Any]]:
+    """The gate, held under the lock and recorded if it has a name, and the head of the ledger if it was signed.
+
+    What this needs takes longer to import than most criteria take, so it is imported here.
+    """
+    from ansible_collections.runbook.release.plugins.module_utils.release import machine
+    from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+
+    with journal(client, run, module.warn) as book:
+        gate = look(book.check)
+        if not module.params["gate"]:
+            return gate, {}
+        book.note(machine.gate(module.params["gate"], module.params["component"]), after=gate.record())
+        return gate, book.sign()
 
 
 def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient]) -> World:
