@@ -131,8 +131,8 @@ def _as_they_come(criteria: Sequence[Criterion], world: World, deadline: float) 
             with contextlib.suppress(queue.Empty):
                 yield done.get(timeout=_ONE_MORE if waiting < _AT_MOST else max(0.0, latest - time.monotonic()))
                 waiting -= 1
-        if time.monotonic() >= deadline:
-            break
+            if time.monotonic() >= deadline:
+                break
         threading.Thread(target=work, args=(place, criterion), daemon=True).start()
         latest = min(max(latest, time.monotonic() + criterion.timeout + _GRACE), deadline + _GRACE)
         waiting += 1
