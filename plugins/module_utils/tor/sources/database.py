@@ -111,7 +111,7 @@ class _Session:
     def left(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise ReleaseError(f"no complete answer within {self._deadline - self._began:.3g} s")
+            raise ReleaseError(f"no complete answer within {self._deadline - self._began:.2g} s")
         return left
 
     def run(self, statement: str) -> Any:

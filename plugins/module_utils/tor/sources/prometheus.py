@@ -122,7 +122,7 @@ class Prometheus(Api):
         return round(max(ages), 3)
 
     def _data(self, ask: Ask, world: World, path: str, query: dict[str, str]) -> dict[str, Any]:
-        answer = self.ask_json(ask, world, path, {**query, "timeout": f"{max(ask.left, 0.001):.3f}s"})
+        answer = self.ask_json(ask, world, path, {**query, "timeout": f"{max(1, round(1000 * ask.left))}ms"})
         if not isinstance(answer, dict) or answer.get("status") != "success":
             raise ReleaseError("the answer is not one of Prometheus", where=self.where)
         if answer.get("warnings") or answer.get("isPartial"):

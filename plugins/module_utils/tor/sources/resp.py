@@ -101,7 +101,7 @@ class Conversation:
 
     def _fault(self, exc: OSError) -> ReleaseError:
         if isinstance(exc, TimeoutError):
-            return ReleaseError(f"no complete answer within {self._deadline - self._began:.3g} s")
+            return ReleaseError(f"no complete answer within {self._deadline - self._began:.2g} s")
         if isinstance(exc, ssl.SSLCertVerificationError):
             return ReleaseError(f"the certificate is not accepted: {exc.verify_message}")
         return ReleaseError(str(exc) or type(exc).__name__)
