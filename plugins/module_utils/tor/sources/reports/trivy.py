@@ -81,8 +81,6 @@ class Trivy(Report):
         if self.artifact == _IMAGE and not _digests(found.get("Metadata") or {}):
             raise NothingMeasured("the report does not say which image it is about")
         results: list[dict[str, Any]] = found.get("Results") or []
-        if not results:
-            raise NothingMeasured("Trivy recognised nothing that it could look into")
         return results
 
     def _open(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -103,7 +101,7 @@ def _digests(metadata: Mapping[str, Any]) -> list[str]:
 
 def _has_packages(results: list[dict[str, Any]], metadata: Mapping[str, Any]) -> None:
     if not any(result.get("Class") in _SCANNED for result in results):
-        raise NothingMeasured("Trivy found no packages")
+        raise NothingMeasured("Trivy recognised no packages")
     system = metadata.get("OS") or {}
     if system.get("EOSL"):
         name = f"{system.get('Family')} {system.get('Name')}"

@@ -152,11 +152,15 @@ def test_a_report_that_names_no_version_is_held_to_one_only_by_its_own_criterion
     assert (found.verdict, "does not say for which version" in found.sentence) == ("insufficient", True)
 
 
-def test_the_digest_of_the_release_is_demanded_of_every_scan_of_an_image():
+def test_the_digest_of_the_release_is_demanded_of_every_scan_of_an_image(tmp_path):
     file, _source, select, expect = GOOD["trivy"]
     for digest, verdict in ((DIGEST, "pass"), ("sha256:" + "3" * 64, "insufficient"), ("", "insufficient")):
         world = World(subject=Subject(digest=digest))
         assert of(REPORTS / file, {"kind": "trivy"}, select, expect, world).verdict == verdict
+    nameless = tmp_path / "trivy.json"
+    nameless.write_text(json.dumps({**json.loads((REPORTS / file).read_text()), "Metadata": {}}))
+    found = of(nameless, {"kind": "trivy"}, select, expect, World(subject=Subject(digest=DIGEST)))
+    assert (found.verdict, "which image" in found.sentence) == ("insufficient", True)
 
 
 @pytest.mark.parametrize(
