@@ -64,20 +64,13 @@ class Licences(Report):
         for part in parts:
             if {part.name, part.title} & set(self.cleared):
                 continue
-            texts = [text for text in part.licences if Licence.normal(text) not in allowed]
             said = f"{part.title}: {' AND '.join(part.licences) or 'no licence'}"
-            if not part.licences or any(text in part.unclear or text in _NOTHING for text in texts):
+            try:
+                if not part.permitted_by(allowed):
+                    forbidden.append(said)
+            except LicenceError:
                 unknown.append(said)
-            elif not all(_permits(text, allowed) for text in texts):
-                forbidden.append(said)
         return forbidden, unknown
-
-
-def _permits(text: str, allowed: frozenset[str]) -> bool:
-    try:
-        return Licence(text).permitted_by(allowed)
-    except LicenceError as exc:
-        raise ReleaseError(str(exc)) from exc
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,13 @@ class _Part:
     @property
     def title(self) -> str:
         return f"{self.name}@{self.version}" if self.version else self.name
+
+    def permitted_by(self, allowed: frozenset[str]) -> bool:
+        """LicenceError if nobody can tell."""
+        asked = [text for text in self.licences if Licence.normal(text) not in allowed]
+        if not self.licences or set(asked) & set(self.unclear):
+            raise LicenceError(f"it is not known what the licence of {self.title} is")
+        return all([Licence(text).permitted_by(allowed) for text in asked])
 
 
 @dataclass(frozen=True)

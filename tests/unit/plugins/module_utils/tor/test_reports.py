@@ -238,8 +238,8 @@ class TestCoverage:
 
     @pytest.mark.parametrize("file", ["cobertura-empty.xml", "coverage-empty.json"])
     def test_nothing_is_not_covered_though_it_says_100_percent(self, file):
-        found = of(REPORTS / "coverage" / file, {"kind": "coverage"}, "line_share", "> 80 %")
-        assert found.verdict == "insufficient"
+        assert of(REPORTS / "coverage" / file, {"kind": "coverage"}, "line_share", "> 80 %").verdict == "insufficient"
+        assert of(REPORTS / "coverage" / file, {"kind": "coverage"}, "lines", ">= 0").verdict == "insufficient"
 
     def test_a_rate_that_its_lines_do_not_bear_out_is_an_error(self, tmp_path):
         path = tmp_path / "cobertura.xml"
@@ -308,6 +308,9 @@ class TestModel:
     def test_values_that_say_nothing(self, ask, select, rows, options, verdict):
         found = ask(select, "< 200 %" if select == "mape" else "> 0.9", rows, **options)
         assert found.verdict == verdict, found.sentence
+
+    def test_a_share_of_nothing_is_answered_with_what_to_do(self, ask):
+        assert "1 of 2 actual values are 0" in ask("mape", "< 10 %", [(1, 0), (100, 100)]).sentence
 
     def test_a_wrong_column_is_answered_with_those_that_are_there(self, ask):
         assert "predicted, actual" in ask("mape", "< 10 %", actual="measured").sentence
@@ -384,6 +387,45 @@ class TestFile:
         source = {"kind": "file", "path": f"{tmp_path}/*.dump"}
         assert judge({"source": source, "select": "exists", "expect": False}).verdict == "pass"
         assert judge({"source": source, "select": "age", "expect": "within 1 h"}).verdict == "error"
+
+
+@pytest.mark.parametrize(
+    ("declared", "counted"),
+    [
+        ("MIT", ""),
+        ("(MIT OR GPL-3.0-only)", ""),
+        ("GPL-3.0-only", "forbidden"),
+        ("UNLICENSED", "forbidden"),
+        ("SEE LICENSE IN COPYING", "unknown"),
+        ("LicenseRef-acme", "unknown"),
+        ("NOASSERTION", "unknown"),
+        ("NONE", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_what_a_part_declares(tmp_path, declared, counted):
+    path = tmp_path / "spdx.json"
+    part = {"SPDXID": "SPDXRef-1", "name": "it", **({"licenseDeclared": declared} if declared else {})}
+    head = {"spdxVersion": "SPDX-2.3", "creationInfo": {"created": "2026-11-20T10:00:00Z"}}
+    path.write_text(json.dumps({**head, "packages": [part]}))
+    for select in ("forbidden", "unknown"):
+        source = {"kind": "licences", "allowed": ["MIT"]}
+        assert of(path, source, select, "== 1").verdict == ("pass" if select == counted else "fail")
+
+
+def test_a_bill_of_nothing_says_nothing(tmp_path):
+    path = tmp_path / "bom.json"
+    path.write_text(json.dumps({"bomFormat": "CycloneDX", "components": []}))
+    found = of(path, {"kind": "licences", "allowed": ["MIT"]}, "not_allowed", "== 0")
+    assert (found.verdict, "names no part" in found.sentence) == ("insufficient", True)
+
+
+def test_what_was_concluded_counts_more_than_what_is_declared(tmp_path):
+    path = tmp_path / "spdx.json"
+    part = {"SPDXID": "SPDXRef-1", "name": "it", "licenseDeclared": "GPL-3.0-only", "licenseConcluded": "MIT"}
+    head = {"spdxVersion": "SPDX-2.3", "creationInfo": {"created": "2026-11-20T10:00:00Z"}}
+    path.write_text(json.dumps({**head, "packages": [part]}))
+    assert of(path, {"kind": "licences", "allowed": ["MIT"]}, "not_allowed", "== 0").verdict == "pass"
 
 
 PERMISSIVE = frozenset({"mit", "apache-2.0", "gpl-2.0-only with classpath-exception-2.0"})
