@@ -31,15 +31,13 @@ class Coverage(Report):
 
     def look(self, content: str, select: str, subject: Subject) -> Finding:
         covered = _of_json(document(content)) if content.lstrip().startswith("{") else _of_xml(tree(content))
-        if not covered.lines[1]:
-            raise NothingMeasured("there is no line that could have been run")
         values: list[Any] = []
         if select == "lines":
             values = [covered.lines[1]]
         elif select:
-            run, there = covered.lines if select == "line_share" else covered.branches
+            what, (run, there) = ("lines", covered.lines) if select == "line_share" else ("branches", covered.branches)
             if not there:
-                raise NothingMeasured("no branches were measured")
+                raise NothingMeasured(f"no {what} were measured")
             values = [Fraction(run, there)]
         evidence = {"lines": list(covered.lines), "branches": list(covered.branches)}
         return Finding(values, covered.lines[1], covered.made, evidence=evidence)
