@@ -15,6 +15,7 @@ from typing import Any
 from ...errors import ReleaseError
 from ..select import pick
 from .base import Ask, Readings
+from .measure import split
 
 HEADER = "header:"
 SHARE, STREAK = "error_share", "failures_in_a_row"
@@ -128,4 +129,4 @@ def _found_in(answer: Answer, select: str) -> list[Any]:
     if select.startswith(HEADER):
         name = select.removeprefix(HEADER).strip().lower()
         return [value for key, value in answer.headers.items() if key.lower() == name]
-    return pick(select, answer.text)
+    return pick(split(select)[0], answer.text)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,21 +13,22 @@ from ...errors import ReleaseError
 from ...kube.kinds import POD
 from ..expect import NothingMeasured
 from ..select import pick
-from .base import Ask, Readings, Source, World
+from .base import Ask, Readings, World
+from .measure import Measured, split
 
 EXIT_CODE, OUTPUT = "exit_code", "output"
 _EXCERPT = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exec(Source):
+class Exec(Measured):
     """Options: `command`: list of words, no shell and no secrets; `pod`: its name, or `labels`: a selector, which means
     every ready pod that has these labels; `container`; `namespace`.
 
     Selects: `exit_code`; `output`: all of it as text, without the end of its last line; else a regular expression
-    between slashes, a dotted key or JMESPath in the output of a command that ended with 0, any other exit code being an
-    error. Both streams are the output. Each pod gives values of its own: set aggregate where they may differ.
-    In check mode the command is not run, and the verdict is an error.
+    between slashes, a dotted key or JMESPath in the output of a command that ended with 0 (any other exit code is an
+    error), followed by `in UNIT` where it has one. Both streams are the output. Each pod gives values of its own: set
+    aggregate where they may differ. In check mode the command is not run, and the verdict is an error.
     """
 
     command: tuple[str, ...]
@@ -35,11 +37,7 @@ class Exec(Source):
     container: str = ""
     namespace: str = ""
 
-    selects: ClassVar[dict[str, str]] = {EXIT_CODE: "", OUTPUT: ""}
-
-    @classmethod
-    def unit_of(cls, select: str) -> str | None:
-        return "" if select == EXIT_CODE else None
+    selects: ClassVar[Mapping[str, str | None]] = {EXIT_CODE: "", OUTPUT: None}
 
     def check_options(self) -> list[str]:
         mistakes = [] if self.command else [".command: is empty"]
@@ -75,4 +73,4 @@ class Exec(Source):
         if code:
             said = output.strip()[-200:]
             raise ReleaseError(f"{self.command[0]} ended with exit code {code} in pod {pod}: {said}")
-        return [output.rstrip("\r\n")] if select == OUTPUT else pick(select, output)
+        return [output.rstrip("\r\n")] if select == OUTPUT else pick(split(select)[0], output)

@@ -39,12 +39,13 @@ class Grafana(Api):
     range: float = 3600.0
     variables: dict[str, str] = field(default_factory=dict)
 
-    selects: ClassVar[dict[str, str]] = {"exists": "", "panels": "", "empty_panels": "", "data_share": "share"}
+    selects: ClassVar[Mapping[str, str | None]] = {
+        "exists": None,
+        "panels": "",
+        "empty_panels": "",
+        "data_share": "share",
+    }
     selects_freely: ClassVar[bool] = False
-
-    @classmethod
-    def unit_of(cls, select: str) -> str | None:
-        return None if select == "exists" else cls.selects[select]
 
     def check_options(self) -> list[str]:
         mistakes = super().check_options()

@@ -12,8 +12,9 @@ from typing import ClassVar
 
 from ...web import BODY_LIMIT, Call, certificate_end, send, without_secrets
 from .answers import SELECTS, Answer, Pace, sample
-from .base import Ask, Readings, Source, World
+from .base import Ask, Readings, World
 from .login import Login
+from .measure import Measured
 from .secrets import hidden
 
 CERTIFICATE = "certificate_age_left"
@@ -21,7 +22,7 @@ _METHODS = ("GET", "HEAD", "POST")
 
 
 @dataclass(frozen=True)
-class Http(Login, Source):
+class Http(Login, Measured):
     """Options, besides those of `Login`:
 
     `url`; `address`: IP or name to connect to, while host name and SNI stay those of the URL; `ca_cert`: PEM file of
@@ -33,7 +34,7 @@ class Http(Login, Source):
     Selects: `status`; `latency` (ms) of the good answers, errors do not count; `error_share` of answers from 400 on
     and of requests without a complete answer; `failures_in_a_row`, the longest run of these; `certificate_age_left`
     (time) until the certificate expires, which must be trusted; `header:NAME`; else what is found in the body of a
-    good answer.
+    good answer, followed by `in UNIT` where it has one.
     """
 
     url: str

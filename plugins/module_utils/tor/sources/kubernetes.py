@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...errors import ReleaseError
 from ...kube.kinds import KNOWN
 from ..expect import ExpectError, NothingMeasured
-from .base import Ask, Readings, Source, World
+from .base import Ask, Readings, World
+from .measure import Measured
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -23,25 +25,24 @@ if TYPE_CHECKING:
 CONDITION, USED_SHARE = "condition:", "used_share:"
 _SERVER_VERSION = "server_version"
 _OF_ALL = ("exists", "count")
-_TRUTHS = ("exists", "at_maximum", _SERVER_VERSION)
 _VERSIONS = {**{kind.kind: kind.api_version for kind in KNOWN.values()}, "Certificate": "cert-manager.io/v1"}
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Kubernetes(Source):
+class Kubernetes(Measured):
     """Options: `object_kind`; `name`, or `labels`, a selector, or neither, which is all of the kind in the namespace;
     `namespace`; `api_version`, needed for a kind that is not known here; `keys` that `missing_keys` is about;
     `container` that `image_digest` is about, needed where a pod has several.
 
     Selects, of any kind: `exists` (true or false); `count` of the objects; `condition:TYPE`, true or false, of their
-    status; a dotted key or JMESPath. Of a Deployment, StatefulSet or DaemonSet: `desired`, `updated`, `ready`,
-    `available` pods, and `ready_share`; of these and of a Pod: `ready_share`, `restarts`, `broken_pods` (crash loop,
-    image that cannot be had, broken configuration, no node) and `image_digest`. Of a Service: `endpoints`, the ready
-    pods behind it. Of a HorizontalPodAutoscaler: `at_maximum`. Of a Job or CronJob: `success_age` (time since the last
-    success). Of a Certificate: `certificate_age_left` (time). Of a ResourceQuota: `used_share` of the fullest resource,
-    or `used_share:RESOURCE`. Of a Secret or ConfigMap: `missing_keys`, how many of `keys` it lacks or has empty; the
-    values of a Secret cannot be selected. Without an `object_kind`: `server_version`.
+    status; a dotted key or JMESPath, followed by `in UNIT` where it has one. Of a Deployment, StatefulSet or DaemonSet:
+    `desired`, `updated`, `ready`, `available` pods; of these and of a Pod: `ready_share`, `restarts`, `broken_pods`
+    (crash loop, image that cannot be had, broken configuration, no node) and `image_digest`. Of a Service: `endpoints`,
+    the ready pods behind it. Of a HorizontalPodAutoscaler: `at_maximum`. Of a Job or CronJob: `success_age` (time since
+    the last success). Of a Certificate: `certificate_age_left` (time). Of a ResourceQuota: `used_share` of the fullest
+    resource, or `used_share:RESOURCE`. Of a Secret or ConfigMap: `missing_keys`, how many of `keys` it lacks or has
+    empty; the values of a Secret cannot be selected. Without an `object_kind`: `server_version`.
 
     Each object is a sample. Where no object has the name the verdict is an error, where none matches `insufficient`,
     but for `exists` and `count`. Ages are by the clock of the API server.
@@ -55,8 +56,8 @@ class Kubernetes(Source):
     keys: tuple[str, ...] = ()
     container: str = ""
 
-    selects: ClassVar[dict[str, str]] = {
-        "exists": "",
+    selects: ClassVar[Mapping[str, str | None]] = {
+        "exists": None,
         "count": "",
         "desired": "",
         "updated": "",
@@ -66,19 +67,18 @@ class Kubernetes(Source):
         "restarts": "",
         "broken_pods": "",
         "endpoints": "",
-        "at_maximum": "",
+        "at_maximum": None,
         "success_age": "s",
         "certificate_age_left": "s",
         "used_share": "share",
         "missing_keys": "",
-        _SERVER_VERSION: "",
+        "image_digest": None,
+        _SERVER_VERSION: None,
     }
 
     @classmethod
     def unit_of(cls, select: str) -> str | None:
-        if select in _TRUTHS:
-            return None
-        return "share" if select.startswith(USED_SHARE) else cls.selects.get(select)
+        return "share" if select.startswith(USED_SHARE) else super().unit_of(select)
 
     def check_options(self) -> list[str]:
         mistakes = []

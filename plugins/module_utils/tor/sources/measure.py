@@ -11,13 +11,15 @@ from typing import Any
 
 from ..expect import ExpectError, NothingMeasured
 from ..units import UNITS
+from .base import Source
 
-_IN_UNIT = re.compile(r"(?P<what>.+?)\s+in\s+(?P<unit>\S+)")
+_IN_UNIT = re.compile(r"(?P<what>.+?)\s+in\s+(?P<unit>[A-Za-z%/]+)", re.DOTALL)
+_REGEX = re.compile(r"/.+/", re.DOTALL)
 
 
 def split(select: str) -> tuple[str, str | None]:
     """What is selected, and its unit if one is named."""
-    match = _IN_UNIT.fullmatch(select)
+    match = None if _REGEX.fullmatch(select) else _IN_UNIT.fullmatch(select)
     return (match["what"], match["unit"]) if match else (select, None)
 
 
@@ -26,6 +28,22 @@ def check_unit(select: str) -> None:
     unit = split(select)[1]
     if unit is not None and unit not in UNITS:
         raise ExpectError(f"{select!r}: {unit!r} is not a known unit; known are {', '.join(filter(None, UNITS))}")
+
+
+class Measured(Source):
+    """A source in whose answers anything can be looked up, followed by `in UNIT` where a number has one."""
+
+    @classmethod
+    def check_select(cls, select: str) -> None:
+        what, unit = split(select)
+        check_unit(select)
+        if unit is not None and what in cls.selects:
+            raise ExpectError(f"{select!r}: what {what} is in is known")
+        super().check_select(what)
+
+    @classmethod
+    def unit_of(cls, select: str) -> str | None:
+        return split(select)[1] or super().unit_of(select)
 
 
 def finite(number: Any) -> float:

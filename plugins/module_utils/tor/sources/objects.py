@@ -22,6 +22,7 @@ from ..expect import ExpectError, NothingMeasured
 from ..moments import SKEW
 from ..select import pick_from
 from .kubernetes import CONDITION, USED_SHARE
+from .measure import split
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -50,7 +51,7 @@ class Facts:
             return _used_shares(found, select.removeprefix(USED_SHARE))
         kinds, fact = self._vocabulary.get(select, ((), None))
         if fact is None:
-            return pick_from(select, _without_secrets(found))
+            return pick_from(split(select)[0], _without_secrets(found))
         if found["kind"] not in kinds:
             raise ExpectError(f"{select} can be told of {', '.join(kinds)}, not of {found['kind']}")
         return fact(found)

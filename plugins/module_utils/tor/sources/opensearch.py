@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -33,12 +34,8 @@ class OpenSearch(Api):
     range: float = 0.0
     time_field: str = "@timestamp"
 
-    selects: ClassVar[dict[str, str]] = {"count": "", "rate": "/s", "health": ""}
+    selects: ClassVar[Mapping[str, str | None]] = {"count": "", "rate": "/s", "health": None}
     selects_freely: ClassVar[bool] = False
-
-    @classmethod
-    def unit_of(cls, select: str) -> str | None:
-        return None if select == "health" else cls.selects[select]
 
     def check_options(self) -> list[str]:
         return super().check_options() + ([".range: is less than 0"] if self.range < 0 else [])

@@ -45,8 +45,8 @@ class Redis(Source):
     ca_cert: str = ""
     duration: float = 0.0
 
-    selects: ClassVar[dict[str, str]] = {
-        "ping": "",
+    selects: ClassVar[Mapping[str, str | None]] = {
+        "ping": None,
         "latency": "ms",
         "hits": "",
         "misses": "",
@@ -63,8 +63,6 @@ class Redis(Source):
 
     @classmethod
     def unit_of(cls, select: str) -> str | None:
-        if select == "ping":
-            return None
         return cls.selects.get(select, split(select)[1])
 
     def check_options(self) -> list[str]:

@@ -12,14 +12,15 @@ from ...errors import ReleaseError
 from ...kube.kinds import SERVICE
 from ...web import without_secrets
 from .answers import SELECTS, Answer, Pace, sample
-from .base import Ask, Readings, Source, World
+from .base import Ask, Readings, World
+from .measure import Measured
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
 
 
 @dataclass(frozen=True)
-class Service(Source):
+class Service(Measured):
     """Options: `service`; `path`; `port`: number or name, needed when there are several and none is called http;
     `namespace`; `duration`: seconds over which the samples are spread evenly, 0 sends one after the other.
 

@@ -54,9 +54,12 @@ def ask(server):
         ("503", {"select": "version", "expect": '== "1.0"'}, "error"),
         ("503", {"select": "header:content-length", "expect": "> 0"}, "error"),
         ("", {"select": "took", "expect": "< 20 ms"}, "pass"),
+        ("", {"select": "took in s", "expect": "< 20 ms"}, "fail"),
+        ("", {"select": "took in us", "expect": "< 20 ms"}, "pass"),
         ("", {"select": "missing", "expect": "< 20 ms"}, "insufficient"),
         ("plain", {"select": "version", "expect": '== "1.0"'}, "error"),
         ("plain", {"select": "/<(\\w+)>/", "expect": '== "up"'}, "pass"),
+        ("plain", {"select": "/is in stock/", "expect": '== "up"'}, "insufficient"),
         ("", {"select": "latency", "expect": "< 10 s", "samples": 5, "aggregate": "p95"}, "pass"),
         ("503", {"select": "latency", "expect": "< 10 s", "samples": 5, "aggregate": "p95"}, "insufficient"),
         ("big", {"select": "status", "expect": "== 200"}, "error"),
@@ -198,6 +201,12 @@ class TestCertificate:
         source = {"kind": "http", "url": "https://shop.test"}
         with pytest.raises(ReleaseError, match=r"\.expect: .*unit"):
             parse_criteria([{"name": "it", "source": source, "select": "certificate_age_left", "expect": "> 30"}])
+
+
+@pytest.mark.parametrize("select", ["latency in s", "took in furlong"])
+def test_a_unit_that_is_known_already_or_not_known_is_a_mistake(ask, select):
+    with pytest.raises(ReleaseError, match=r"\.select: "):
+        ask(select=select, expect="< 1 s")
 
 
 @pytest.mark.parametrize("url", ["shop.test", "ftp://shop.test", "http://shop.test:99999/"])
