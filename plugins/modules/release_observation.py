@@ -65,7 +65,8 @@ options:
     suboptions:
       when:
         description:
-          - V(all) holds when no blocking criterion passed, V(any) when one did not.
+          - V(all) holds when no blocking criterion passed, V(any) when one did not, V(failed) when
+            O(policy[].criterion) failed.
           - Anything else is an expectation of the value that O(policy[].criterion) measured, as in C(> 20 %) or
             C(10 %..20 %).
         type: str

@@ -21,7 +21,7 @@ from .verdict import FAIL, INSUFFICIENT, LONGEST, PASS
 MOST_LOOKS = 500
 MISSED = "missed"
 NOTHING, WATCH, HOLD, ROLLBACK = "nothing", "watch", "hold", "rollback"
-ALL, ANY = "all", "any"
+ALL, ANY, FAILED = "all", "any", "failed"
 
 Given = Mapping[str, Any]
 
@@ -144,6 +144,8 @@ def holds(rule: Given, look: Look) -> bool:
     found = [finding for finding in look.findings if finding["name"] == rule["criterion"]]
     if not found or found[0]["verdict"] not in (PASS, FAIL):
         return False
+    if rule["when"] == FAILED:
+        return bool(found[0]["verdict"] == FAIL)
     try:
         return parse(rule["when"]).judge(found[0]["observed"], found[0]["unit"] or None).holds
     except (ExpectError, NothingMeasured):
@@ -157,15 +159,22 @@ def check_policy(policy: Sequence[Given]) -> None:
         mistakes = unknown(rule, ("criterion", "when", "action", "after"))
         if rule.get("action") not in (ROLLBACK, HOLD, WATCH):
             mistakes.append(f".action: {rule.get('action')!r} is none of {ROLLBACK}, {HOLD}, {WATCH}")
-        if rule.get("when") not in (ALL, ANY):
-            mistakes += [] if rule.get("criterion") else [f".criterion: missing, as when is neither {ALL} nor {ANY}"]
-            try:
-                parse(rule.get("when"))
-            except ExpectError as exc:
-                mistakes.append(f".when: {exc}")
+        mistakes += _mistakes_of_when(rule)
         if mistakes:
             raise ReleaseError("; ".join(where + mistake for mistake in mistakes), where=where)
         _seconds(f"{where}.after", rule.get("after") or 0)
+
+
+def _mistakes_of_when(rule: Given) -> list[str]:
+    if rule.get("when") in (ALL, ANY):
+        return []
+    mistakes = [] if rule.get("criterion") else [f".criterion: missing, as when is neither {ALL} nor {ANY}"]
+    if rule.get("when") != FAILED:
+        try:
+            parse(rule.get("when"))
+        except ExpectError as exc:
+            mistakes.append(f".when: {exc}")
+    return mistakes
 
 
 def _seconds(where: str, given: Any) -> float:

@@ -168,6 +168,11 @@ class TestDecisions:
         assert decide(rule, [look(1, finding(), finding("up", "insufficient"))]).action == "rollback"
         assert decide(rule, [look(1)]).action == "nothing"
 
+    @pytest.mark.parametrize(("verdict", "action"), [("fail", "rollback"), ("error", "watch"), ("pass", "nothing")])
+    def test_a_criterion_that_failed_may_be_enough(self, verdict, action):
+        rule = [{"criterion": "p95", "when": "failed", "action": "rollback"}]
+        assert decide(rule, [look(1, finding(), finding("p95", verdict))]).action == action
+
     def test_an_error_is_no_value_in_any_band(self):
         found = decide(BANDS, [look(1, finding(verdict="error", observed=None), finding("up"))])
         assert (found.action, "no rule" in found.sentence) == ("watch", True)
