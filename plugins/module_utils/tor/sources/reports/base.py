@@ -24,6 +24,7 @@ from ..base import Ask, Readings, Source, World
 LARGEST = 64 * 1024 * 1024
 
 _AGE = "age"
+_NOT_WHOLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ElementTree.ParseError)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Report(Source):
             found = self.look(content, "" if ask.select == _AGE else ask.select, subject)
         except (ExpectError, NothingMeasured):
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ElementTree.ParseError) as exc:
+        except _NOT_WHOLE as exc:
             why = f"{type(exc).__name__} {exc}"
             raise ReleaseError(f"{self.path} is not a whole {self.text.partition(' ')[0]} report: {why}") from exc
         made = changed if found.made is None and self.trust_file_time else found.made

@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 import pytest
@@ -84,6 +85,8 @@ def test_a_verdict_says_what_it_saw():
     assert report["sentence"] == "it (TOR 4.2): latency is 620 ms, expected < 500 ms (add a cache)"
     assert (report["observed"], report["unit"], report["margin"], report["threshold"]) == (620, "ms", -120, "< 500 ms")
     assert report["evidence"] == {"raw": "x"}
+    assert 0 <= time.time() - datetime.fromisoformat(report["at"]).timestamp() < 60
+    assert report["seconds"] < 60
     assert "add a cache" not in verdict_on(320, remedy="add a cache").sentence
 
 

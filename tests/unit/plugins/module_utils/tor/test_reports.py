@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.reports.expression import (
     Licence,
@@ -56,13 +57,25 @@ def test_a_good_report_passes(file, source, select, expect):
 
 
 @every_report
-@pytest.mark.parametrize("kept", [0, 0.2, 0.5, 0.9, 0.98])
-def test_a_truncated_report_never_passes(tmp_path, file, source, select, expect, kept):
+def test_a_truncated_report_never_passes(tmp_path, file, source, select, expect):
     text = (REPORTS / file).read_text().strip()
-    path = tmp_path / "cut"
-    path.write_text(text[: int(len(text) * kept)])
-    found = of(path, source, select, expect)
-    assert found.verdict == "error", found.sentence
+    cuts = {len(text) * step // 60 for step in range(60)} | {len(text) - 1}
+    entries = []
+    for cut in cuts:
+        (tmp_path / str(cut)).write_text(text[:cut])
+        cut_one = {**source, "path": str(tmp_path / str(cut))}
+        entries.append({"name": str(cut), "source": cut_one, "select": select, "expect": expect})
+    verdicts = evaluate(parse_criteria(entries), World()).verdicts
+    assert [verdict.sentence for verdict in verdicts if verdict.verdict != "error"] == []
+
+
+@every_report
+def test_a_report_that_is_far_too_large_or_deep_is_an_error(tmp_path, file, source, select, expect):
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(1024**3)
+    assert "larger than" in of(tmp_path / "large", source, select, expect).sentence
+    (tmp_path / "deep").write_text('{"metrics":' * 200_000)
+    assert of(tmp_path / "deep", source, select, expect).verdict == "error"
 
 
 @every_report
