@@ -90,17 +90,12 @@ def _of_xml(root: Element) -> _Tests:
 
 
 def _agree(suite: Element) -> None:
-    """A suite that counts more than it holds was cut or put together wrong."""
+    """A suite that tells of more failures than it shows was put together wrong; its tests may be more, as subtests."""
     cases = suite.findall("testcase")
-    held = {"tests": len(cases), "failures": 0, "errors": 0, "skipped": 0}
-    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        held[name] = sum(len(case.findall(tag)) for case in cases)
-    if suite.find("testsuite") is not None:
-        return
-    for name, count in held.items():
-        said = suite.get(name)
-        if said is not None and int(said) != count:
-            raise ReleaseError(f"suite {suite.get('name')} says {name} {said}, but there are {count}")
+    for name, tag in (("failures", "failure"), ("errors", "error")):
+        shown, said = sum(len(case.findall(tag)) for case in cases), int(suite.get(name) or 0)
+        if shown < said and suite.find("testsuite") is None:
+            raise ReleaseError(f"suite {suite.get('name')} says {name} {said}, but shows {shown}")
 
 
 def _of_json(found: dict[str, Any]) -> _Tests:

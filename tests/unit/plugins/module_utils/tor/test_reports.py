@@ -223,7 +223,8 @@ class TestTests:
             ('<testsuite tests="2" failures="1">' + CASES.format("failure") + "</testsuite>", "== 1", "pass"),
             ('<testsuite tests="2" errors="1">' + CASES.format("error") + "</testsuite>", "== 1", "pass"),
             ("<testsuite>" + CASES.format("skipped") + "</testsuite>", "== 0", "pass"),
-            ('<testsuite tests="3">' + CASES.format("skipped") + "</testsuite>", "== 0", "error"),
+            ('<testsuite tests="3">' + CASES.format("skipped") + "</testsuite>", "== 0", "pass"),
+            ('<testsuite tests="2" errors="1">' + CASES.format("failure") + "</testsuite>", "== 0", "error"),
             ('<testsuite tests="2" failures="1">' + CASES.format("skipped") + "</testsuite>", "== 0", "error"),
             ('<testsuite tests="1"><testcase name="a"><skipped/></testcase></testsuite>', "== 0", "insufficient"),
             ("<html><testcase/></html>", "== 0", "error"),
@@ -235,6 +236,10 @@ class TestTests:
         path.write_text(suite)
         found = of(path, {"kind": "junit"}, "failed", expect)
         assert found.verdict == verdict, found.sentence
+
+    def test_subtests_are_no_tests(self):
+        found = of(REPORTS / "tests" / "junit-subtests.xml", {"kind": "junit"}, "tests", "== 2")
+        assert (found.verdict, found.samples) == ("pass", 2)
 
     def test_the_failed_ones_are_named(self):
         found = of(REPORTS / "tests" / "junit-failed.xml", {"kind": "junit"}, "failed", "== 0")
@@ -340,6 +345,11 @@ class TestModel:
         assert of(path, {"kind": "model"}, "mape", "< 10 %").verdict == "error"
 
 
+def test_the_script_that_a_summary_of_k6_holds_is_not_shown():
+    found = of(REPORTS / "k6" / "new-passed.json", {"kind": "k6"}, "p95", "< 500 ms")
+    assert "import http" not in json.dumps(found.report(), default=str)
+
+
 class TestCommand:
     @pytest.mark.parametrize(
         ("command", "select", "expect", "verdict"),
@@ -364,6 +374,11 @@ class TestCommand:
         source = {"kind": "command", "command": command}
         found = judge({"source": source, "select": select, "expect": expect, "timeout": 1})
         assert found.verdict == verdict, found.sentence
+
+    def test_a_secret_in_an_address_is_not_shown(self):
+        command = ["true", "https://shop:s3cret@example.com/?token=s3cret"]
+        found = judge({"source": {"kind": "command", "command": command}, "select": "exit_code", "expect": "== 0"})
+        assert (found.verdict, "s3cret" in json.dumps(found.report())) == ("pass", False)
 
     def test_a_failure_says_what_it_said(self):
         source = {"kind": "command", "command": ["sh", "-c", "echo no disk >&2; exit 1"]}
