@@ -17,15 +17,15 @@ from typing import IO, Any, ClassVar
 from ...errors import ReleaseError
 from ...web import without_secrets
 from .. import select as selecting
-from . import measure
-from .base import Ask, Readings, Source, World
+from .base import Ask, Readings, World
+from .measure import Measured, split
 
 _LARGEST = 1024 * 1024
 _EXCERPT = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(Source):
+class Command(Measured):
     """Options: `command`, a list of words, run without a shell, also in check mode, so it may only look; `folder` it is
     run in. It shows in verdicts, so no secret belongs into it.
 
@@ -38,15 +38,6 @@ class Command(Source):
     folder: str = ""
 
     selects: ClassVar[Mapping[str, str | None]] = {"exit_code": "", "output": None, "seconds": "s"}
-
-    @classmethod
-    def check_select(cls, select: str) -> None:
-        measure.check_unit(select)
-        super().check_select(measure.split(select)[0])
-
-    @classmethod
-    def unit_of(cls, select: str) -> str | None:
-        return measure.split(select)[1] or super().unit_of(select)
 
     def check_options(self) -> list[str]:
         return [] if self.command else [".command: is empty"]
@@ -70,7 +61,7 @@ class Command(Source):
             raise ReleaseError(f"it ended with {ended.code}: {said or 'it said nothing'}")
         if select == "output":
             return [ended.output.strip()]
-        return selecting.pick(measure.split(select)[0], ended.output)
+        return selecting.pick(split(select)[0], ended.output)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from ... import select as selecting
 from ...expect import NothingMeasured
 from ...subject import Subject
-from .. import measure
+from ..measure import Measured, split
 from .base import Finding, Report, made_at
 
 
 @dataclass(frozen=True, kw_only=True)
-class Json(Report):
+class Json(Report, Measured):
     """Options, besides those of every report: `time_key` and `version_key`, where the document says when and for which
     version it was made; `provided`, a JMESPath expression that has to be true for the document to say anything, such as
     `status == 'FINISHED'`.
@@ -33,21 +33,12 @@ class Json(Report):
     selects: ClassVar[Mapping[str, str | None]] = {}
     selects_freely: ClassVar[bool] = True
 
-    @classmethod
-    def check_select(cls, select: str) -> None:
-        measure.check_unit(select)
-        super().check_select(measure.split(select)[0])
-
-    @classmethod
-    def unit_of(cls, select: str) -> str | None:
-        return measure.split(select)[1] or super().unit_of(select)
-
     def look(self, content: str, select: str, subject: Subject) -> Finding:
         found = json.loads(content)
         if self.provided and selecting.pick_from(self.provided, found) != [True]:
             raise NothingMeasured(f"{self.provided} is not true of it")
         made = self._at(self.time_key, found)
-        values = selecting.pick_from(measure.split(select)[0], found) if select else []
+        values = selecting.pick_from(split(select)[0], found) if select else []
         return Finding(values, len(values), made_at(made), self._all(self.version_key, found))
 
     def _at(self, key: str, found: Any) -> str:
