@@ -181,8 +181,10 @@ def _condition(found: Obj, wanted: str) -> list[Any]:
 
 
 def _at_maximum(found: Obj) -> list[Any]:
-    desired = (found.get("status") or {}).get("desiredReplicas")
-    return [] if desired is None else [int(desired) >= int(found["spec"]["maxReplicas"])]
+    """An autoscaler that has no metrics wants nothing, which is not the same as wanting little."""
+    if _condition(found, "ScalingActive") != [True]:
+        raise NothingMeasured(f"the autoscaler {found['metadata']['name']} does not scale: it is not active")
+    return [int(found["status"]["desiredReplicas"]) >= int(found["spec"]["maxReplicas"])]
 
 
 def _used_shares(found: Obj, resource: str = "") -> list[Any]:

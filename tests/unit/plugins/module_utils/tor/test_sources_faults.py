@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
+from ansible_collections.runbook.release.plugins.module_utils.kube.connection import KubeAuth
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import measure
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
@@ -115,3 +117,17 @@ def test_secrets_are_sent_and_never_shown(server, monkeypatch, name, fault):
     assert not [secret for secret in ("t0ps3cret", "p4ssw0rd", "k3y") if secret in shown]
     _path, _query, _body, headers = server.asked[0]
     assert headers["Authorization"] == "Bearer t0ps3cret"
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if not fault.startswith("drip")])
+@pytest.mark.parametrize("source", [{"kind": "service", "path": "/version"}, {"kind": "prometheus", "query": "up"}])
+def test_what_is_passed_on_by_the_api_server_never_passes_either(server, source, fault):
+    server.fault = fault
+    select = "version" if source["kind"] == "service" else "value"
+    entry = {"name": "it", "source": {"service": "web", "port": 80, **source}, "select": select, "expect": "== 1"}
+    (criterion,) = parse_criteria([{**entry, "timeout": 0.5 if fault == "hang" else 10.0}])
+    world = World("shop", lambda: KubeClient(KubeAuth(host=server.url, api_key="x"), patience=1.0))
+    found = measure(criterion, world, time.monotonic() + 60)
+    assert server.asked[0][0].startswith("/api/v1/namespaces/shop/services/web:80/proxy/")
+    assert found.verdict in ("error", "insufficient"), found.sentence
+    assert server.sent <= 64 * MEBIBYTE

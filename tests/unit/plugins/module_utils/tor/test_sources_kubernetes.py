@@ -48,6 +48,7 @@ def workload(name, generation=1, ready=3):
 
 WAITING = {"name": "c0", "restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}
 UNSCHEDULABLE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}]
+ACTIVE = [{"type": "ScalingActive", "status": "True"}]
 OBJECTS = [
     workload("web"),
     workload("rolling", generation=2),
@@ -60,8 +61,9 @@ OBJECTS = [
     obj("Service", "web", spec={"clusterIP": "10.0.0.7"}),
     obj("Node", "n1", {"conditions": [{"type": "Ready", "status": "True"}]}),
     obj("Node", "n2", {"conditions": [{"type": "Ready", "status": "Unknown"}]}),
-    obj("HorizontalPodAutoscaler", "web", {"desiredReplicas": 5}, spec={"maxReplicas": 5}),
-    obj("HorizontalPodAutoscaler", "new", spec={"maxReplicas": 5}),
+    obj("HorizontalPodAutoscaler", "web", {"desiredReplicas": 5, "conditions": ACTIVE}, spec={"maxReplicas": 5}),
+    obj("HorizontalPodAutoscaler", "calm", {"desiredReplicas": 4, "conditions": ACTIVE}, spec={"maxReplicas": 5}),
+    obj("HorizontalPodAutoscaler", "blind", {"desiredReplicas": 0}, spec={"maxReplicas": 5}),
     obj("Job", "ok", {"completionTime": stamp(300), "conditions": [{"type": "Complete", "status": "True"}]}),
     obj("Job", "bad", {"conditions": [{"type": "Failed", "status": "True"}]}),
     obj("CronJob", "backup", {"lastSuccessfulTime": stamp(1800)}),
@@ -151,7 +153,8 @@ def judge(source, select, expect, cluster=None, namespace="shop", **entry):
         ("Node", "n2", "condition:Ready", "== true", "insufficient"),
         ("Node", "n1", "condition:MemoryPressure", "== false", "insufficient"),
         ("HorizontalPodAutoscaler", "web", "at_maximum", "== false", "fail"),
-        ("HorizontalPodAutoscaler", "new", "at_maximum", "== false", "insufficient"),
+        ("HorizontalPodAutoscaler", "calm", "at_maximum", "== false", "pass"),
+        ("HorizontalPodAutoscaler", "blind", "at_maximum", "== false", "insufficient"),
         ("Job", "ok", "success_age", "< 10 min", "pass"),
         ("Job", "bad", "success_age", "< 10 min", "insufficient"),
         ("CronJob", "backup", "success_age", "within 1 h", "pass"),
