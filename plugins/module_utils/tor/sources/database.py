@@ -150,8 +150,13 @@ def _texts(session: _Session, most: int) -> Iterator[str]:
 @contextmanager
 def _failing_with(where: str, secrets: tuple[str, ...]) -> Iterator[None]:
     """What the server says, in one line, as an error of ours."""
-    import psycopg2
-
+    try:
+        import psycopg2
+    except ImportError as exc:
+        raise ReleaseError(
+            "the Python library psycopg2 is not installed",
+            remedy="install psycopg2-binary where criteria are evaluated",
+        ) from exc
     try:
         yield
     except psycopg2.Error as exc:

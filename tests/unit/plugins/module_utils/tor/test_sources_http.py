@@ -70,6 +70,23 @@ def test_verdicts(ask, path, entry, verdict):
     assert found.verdict == verdict, found.sentence
 
 
+@pytest.mark.parametrize("aggregate", ["", "max", "min", "avg", "last"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "null", '"NaN"'])
+def test_a_number_that_is_none_is_never_a_pass(ask, server, number, aggregate):
+    server.answers["/"] = f'{{"took": {number}, "all": [{number}, {number}], "mixed": [{number}, 1]}}'.encode()
+    for select in ("took", "all", "mixed"):
+        for expect in ("< 1 ms", "> 1 ms"):
+            if (select, aggregate) != ("mixed", "last"):
+                found = ask(select=select, expect=expect, aggregate=aggregate)
+                assert found.verdict in ("insufficient", "error"), found.sentence
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"took": ' + b"9" * 9000 + b"}", b"\xff\xfe{}", b'{"took": 1'])
+def test_json_that_is_none_is_an_error(ask, server, body):
+    server.answers["/"] = body
+    assert ask(select="took", expect=">= 0").verdict == "error"
+
+
 def test_each_sample_is_a_request(ask, server):
     assert ask(select="status", expect="== 200", samples=7).samples == 7
     assert len(server.asked) == 7

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import measure
+from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
 
 SOURCE = {"kind": "sql", "host": "db", "database": "shop", "user": "reader", "query": "SELECT 1 AS one"}
 
@@ -56,3 +61,9 @@ def test_a_threshold_with_the_wrong_unit_is_a_mistake(select, expect, mistake):
     with pytest.raises(ReleaseError) as caught:
         parsed(select=select, expect=expect)
     assert mistake in str(caught.value)
+
+
+def test_a_library_that_is_not_installed_is_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    found = measure(parsed(), World(), time.monotonic() + 60)
+    assert (found.verdict, "install psycopg2-binary" in found.sentence) == ("error", True)
