@@ -38,8 +38,9 @@ options:
             with a password. C(sslmode) as libpq knows it (C(prefer)), C(ca_cert)."
           - "Report, of C(k6), C(junit), C(coverage), C(trivy), C(licences), C(model) and C(json): C(path) of the file
             on the machine that evaluates. C(newer_than), C(version) and C(digest) say what it has to be about, in
-            place of O(subject). C(trust_file_time) takes the time of the file for that of a report that does not say
-            itself when it was made. A report that was cut, is stale or about something else never passes."
+            place of O(subject). C(time_zone) of a report whose time has none, such as C(Asia/Bangkok).
+            C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
+            made. A report that was cut, is stale or about something else never passes."
           - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
             C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers), and the C(body) of a POST. C(redirects) to
             follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration), seconds over

@@ -48,7 +48,7 @@ options:
         description: The digest of the image.
         type: str
       newer_than:
-        description: When the image was built, in ISO 8601 or seconds since the epoch. UTC where it has no time zone.
+        description: When the image was built, in ISO 8601 with its time zone or in seconds since the epoch.
         type: str
   namespace:
     description: Namespace of what sources name in the cluster, unless they name one themselves.

@@ -23,7 +23,7 @@ def like_a_moment(text: str) -> bool:
 def moment(text: str, *, zone: bool = True) -> datetime:
     """ISO 8601, or seconds or milliseconds since the epoch; ValueError for anything else.
 
-    With `zone` a time must say its time zone, without it such a time is taken to be UTC.
+    With `zone` a time has to say its time zone, without it one of no zone stays so.
     """
     text = text.strip()
     epoch = _EPOCH.fullmatch(text)
@@ -34,10 +34,8 @@ def moment(text: str, *, zone: bool = True) -> datetime:
         found = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
     except ValueError:
         raise ValueError(f"{text!r} is not a time; write for example 2026-11-21T16:00:00Z") from None
-    if found.tzinfo is None:
-        if zone:
-            raise ValueError(f"{text} has no time zone")
-        return found.replace(tzinfo=UTC)
+    if zone and found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
     return found
 
 

@@ -26,7 +26,7 @@ class Subject:
         """This one, if its time can be read."""
         try:
             if self.newer_than:
-                moment(self.newer_than, zone=False)
+                moment(self.newer_than)
         except ValueError as exc:
             raise ReleaseError(str(exc), where="subject.newer_than", remedy="give when the image was built") from exc
         return self
@@ -39,21 +39,13 @@ class Subject:
         """Only what a report that names these things can be held to."""
         return Subject(self.version if versions else "", self.digest if digests else "", self.newer_than)
 
-    def check_time(self, made: datetime | None, now: float) -> None:
-        """Refuse a report from before, from the future, or of no known time when that matters."""
-        if made is not None and made.timestamp() > now + SKEW:
+    def check_time(self, made: datetime, now: float) -> None:
+        """Refuse a report from before, or from the future."""
+        if made.timestamp() > now + SKEW:
             raise NothingMeasured(f"the report is from {shown(made)}, which is in the future, so the clocks differ")
-        if not self.newer_than:
-            return
-        since = moment(self.newer_than, zone=False)
-        if made is None:
-            raise NothingMeasured(
-                "the report does not say when it was made; set trust_file_time if the time of the file is right"
-            )
-        if made < since:
-            raise NothingMeasured(
-                f"the report is stale: it is from {shown(made)}, and has to be from after {shown(since)}"
-            )
+        if self.newer_than and made < moment(self.newer_than):
+            since = shown(moment(self.newer_than))
+            raise NothingMeasured(f"the report is stale: it is from {shown(made)}, and has to be from after {since}")
 
     def check_what(self, versions: Sequence[str], digests: Sequence[str]) -> None:
         """Refuse a report about something else."""

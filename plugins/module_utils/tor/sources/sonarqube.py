@@ -50,7 +50,7 @@ class Sonarqube(Api):
         mistakes = super().check_options()
         try:
             if self.newer_than:
-                moment(self.newer_than, zone=False)
+                moment(self.newer_than)
         except ValueError as exc:
             mistakes.append(f".newer_than: {exc}")
         if self.token_as_user and not self._token.given:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ....errors import ReleaseError
 from ...expect import ExpectError, NothingMeasured
@@ -31,8 +32,8 @@ _NOT_WHOLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError
 class Finding:
     """What a report says: the values, how many observations they stand for, and what it is about.
 
-    `made` is None if the report does not say when it was made; `versions` and `digests` are empty if it does not say
-    what of.
+    `made` is None if the report does not say when it was made, and may have no time zone. `versions` and `digests` are
+    empty if it does not say what of.
     """
 
     values: Sequence[Any]
@@ -46,14 +47,15 @@ class Finding:
 @dataclass(frozen=True, kw_only=True)
 class Report(Source):
     """Options of every report: `path` of the file; `newer_than`, `version` and `digest` say what it has to be about, in
-    place of the module's `subject`; `trust_file_time` takes the time of a file that does not say itself when it was
-    made. Select of every report: `age`.
+    place of the module's `subject`; `time_zone` of a report whose time has none, such as `Asia/Bangkok`;
+    `trust_file_time` takes the time of a file that does not say itself when it was made. Select of every report: `age`.
     """
 
     path: str
     newer_than: str = ""
     version: str = ""
     digest: str = ""
+    time_zone: str = ""
     trust_file_time: bool = False
 
     selects: ClassVar[Mapping[str, str | None]] = {}
@@ -69,11 +71,18 @@ class Report(Source):
         return "s" if select == _AGE else super().unit_of(select)
 
     def check_options(self) -> list[str]:
+        mistakes = []
         try:
-            made_at(self.newer_than)
+            if self.newer_than:
+                moment(self.newer_than)
         except ValueError as exc:
-            return [f".newer_than: {exc}"]
-        return []
+            mistakes.append(f".newer_than: {exc}")
+        try:
+            if self.time_zone:
+                ZoneInfo(self.time_zone)
+        except (ValueError, ZoneInfoNotFoundError):
+            mistakes.append(f".time_zone: {self.time_zone!r} is not a time zone; write for example Europe/Berlin")
+        return mistakes
 
     @property
     def text(self) -> str:
@@ -90,15 +99,22 @@ class Report(Source):
         except _NOT_WHOLE as exc:
             why = f"{type(exc).__name__} {exc}"
             raise ReleaseError(f"{self.path} is not a whole {self.text.partition(' ')[0]} report: {why}") from exc
-        made = changed if found.made is None and self.trust_file_time else found.made
-        subject.check_time(made, time.time())
+        made = self._made(found.made, changed)
+        if made:
+            subject.check_time(made, time.time())
+        elif subject.newer_than or ask.select == _AGE:
+            raise NothingMeasured(_undated(found.made))
         subject.named_by(found.versions, found.digests).over(own).check_what(found.versions, found.digests)
-        values = found.values
-        if ask.select == _AGE:
-            if made is None:
-                raise NothingMeasured("the report does not say when it was made")
-            values = [time.time() - made.timestamp()]
+        values = [time.time() - made.timestamp()] if made and ask.select == _AGE else found.values
         return Readings(values, found.samples, found.evidence)
+
+    def _made(self, said: datetime | None, changed: datetime | None) -> datetime | None:
+        """When the report was made, if that is certain."""
+        if said and said.tzinfo:
+            return said
+        if said and self.time_zone:
+            return said.replace(tzinfo=ZoneInfo(self.time_zone))
+        return changed if self.trust_file_time else None
 
     def content(self, ask: Ask, world: World) -> tuple[Any, datetime | None]:
         """What `look` looks at, and when the file was changed."""
@@ -107,6 +123,12 @@ class Report(Source):
     @abstractmethod
     def look(self, content: Any, select: str, subject: Subject) -> Finding:
         """What the text says; `select` is empty when only the age matters. Any error of Python's means: not whole."""
+
+
+def _undated(said: datetime | None) -> str:
+    if said:
+        return f"the report is from {said}, but its time has no time zone; set time_zone"
+    return "the report does not say when it was made; set trust_file_time if the time of the file is right"
 
 
 def contents(path: str) -> tuple[str, datetime]:
@@ -139,4 +161,5 @@ def tree(text: str) -> ElementTree.Element:
 
 
 def made_at(text: str | None) -> datetime | None:
+    """A time that a report says; it may have no time zone."""
     return moment(str(text), zone=False) if text else None

@@ -45,7 +45,7 @@ class Trivy(Report):
     }
 
     def check_options(self) -> list[str]:
-        unread = [text for text in self.accepted if not _ACCEPTED.fullmatch(text)]
+        unread = [text for text in self.accepted if not _until(text)]
         mistakes = [f".accepted: {text!r} is not of the form CVE-2026-1234 until 2026-12-31" for text in unread]
         return super().check_options() + mistakes
 
@@ -90,8 +90,15 @@ class Trivy(Report):
         return [one for one in fixed if one["VulnerabilityID"] not in accepted]
 
     def _accepted(self, today: date) -> set[str]:
-        matches = [match for text in self.accepted if (match := _ACCEPTED.fullmatch(text))]
-        return {match["id"] for match in matches if today <= date.fromisoformat(match["day"])}
+        return {until[0] for text in self.accepted if (until := _until(text)) and today <= until[1]}
+
+
+def _until(text: str) -> tuple[str, date] | None:
+    match = _ACCEPTED.fullmatch(text)
+    try:
+        return (match["id"], date.fromisoformat(match["day"])) if match else None
+    except ValueError:
+        return None
 
 
 def _digests(metadata: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "junit": ("tests/junit-passed.xml", {"kind": "junit"}, "failed", "== 0"),
     "pytest": ("tests/pytest-passed.json", {"kind": "junit"}, "failed", "== 0"),
     "cobertura": ("coverage/cobertura.xml", {"kind": "coverage"}, "line_share", "> 60 %"),
-    "coverage": ("coverage/coverage.json", {"kind": "coverage"}, "line_share", "> 60 %"),
+    "coverage": ("coverage/coverage.json", {"kind": "coverage", "time_zone": "UTC"}, "line_share", "> 60 %"),
     "trivy": ("trivy/image.json", {"kind": "trivy", "digest": DIGEST}, "critical", "<= 1"),
     "cyclonedx": ("licences/cyclonedx-npm.json", {"kind": "licences", "allowed": ["MIT"]}, "parts", "> 0"),
     "spdx": ("licences/spdx-npm.json", {"kind": "licences", "allowed": ["MIT"]}, "parts", "> 0"),
@@ -136,6 +136,21 @@ def test_the_time_of_a_file_is_evidence_only_if_somebody_says_so(tmp_path):
     assert of(path, *asked, newer_than=BEFORE, trust_file_time=True).verdict == "insufficient"
 
 
+@pytest.mark.parametrize(
+    ("options", "verdict", "said"),
+    [
+        ({}, "insufficient", "has no time zone; set time_zone"),
+        ({"time_zone": "UTC"}, "pass", ""),
+        ({"time_zone": "Asia/Bangkok"}, "insufficient", "from 2026-11-21T12:48:05Z"),
+    ],
+)
+def test_a_time_of_no_zone_is_no_evidence(options, verdict, said):
+    path = REPORTS / "coverage" / "coverage.json"
+    asked = {"newer_than": "2026-11-21T15:00:00Z", **options}
+    found = of(path, {"kind": "coverage"}, "line_share", "> 60 %", **asked)
+    assert (found.verdict, said in found.sentence) == (verdict, True), found.sentence
+
+
 def test_a_report_from_the_future_means_that_clocks_differ(tmp_path):
     path = tmp_path / "report.json"
     path.write_text(json.dumps({"made": time.time() + 3600, "value": 1}))
@@ -180,6 +195,15 @@ def test_the_digest_of_the_release_is_demanded_of_every_scan_of_an_image(tmp_pat
     ("source", "mistake"),
     [
         ({"kind": "k6", "path": "x", "newer_than": "yesterday"}, "source.newer_than: 'yesterday' is not a time"),
+        ({"kind": "k6", "path": "x", "newer_than": "2026-11-21T15:00:00"}, "has no time zone"),
+        (
+            {"kind": "k6", "path": "x", "time_zone": "Mars/Olympus"},
+            "source.time_zone: 'Mars/Olympus' is not a time zone",
+        ),
+        (
+            {"kind": "trivy", "path": "x", "accepted": ["CVE-1 until 2026-13-01"]},
+            "source.accepted: 'CVE-1 until 2026-13",
+        ),
         ({"kind": "trivy", "path": "x", "accepted": ["CVE-1"]}, "source.accepted: 'CVE-1' is not of the form"),
         ({"kind": "licences", "path": "x"}, "source.allowed: missing"),
         ({"kind": "model"}, "source.path: give either path or query"),
