@@ -91,6 +91,8 @@ def test_a_rollback_ends_it(run: Run, api: Api) -> None:
     assert ledger(api)[-1].what == "sealed"
     after = run(20)
     assert (after["due"], after["decision"]["action"]) == (0, "rollback")
+    late = run(20, **looked(2))
+    assert (late["changed"], late["verdict"], len(ledger(api))) == (False, "fail", 2)
 
 
 def test_check_mode_records_nothing(run: Run, api: Api) -> None:

@@ -187,6 +187,25 @@ class TestRulings:
         assert judge(burst, TERMS).verdict == "fail"
         assert judge(burst, TERMS, history=bursts).verdict != "fail"
 
+    some = st.tuples(st.integers(0, 30), st.integers(0, 9), st.integers(0, 300), st.integers(0, 9))
+
+    @given(st.lists(some, min_size=1, max_size=20), st.data())
+    def test_one_more_bad_answer_of_the_canary_never_makes_it_better(self, counts, data):
+        one = [Interval(Counts(min(b, n), n), Counts(min(c, m), m)) for n, b, m, c in counts]
+        place = data.draw(st.integers(0, len(one) - 1))
+        canary = one[place].canary
+        worse = [*one]
+        worse[place] = replace(one[place], canary=Counts(min(canary.bad + 1, canary.total), canary.total))
+        order = ["fail", "insufficient", "pass"]
+        assert order.index(judge(worse, TERMS).verdict) <= order.index(judge(one, TERMS).verdict)
+
+    @given(st.lists(some, max_size=20))
+    def test_nothing_passes_with_too_few_answers(self, counts):
+        one = [Interval(Counts(min(b, n), n), Counts(min(c, m), m)) for n, b, m, c in counts]
+        if judge(one, TERMS).verdict == "pass":
+            assert sum(n for n, _b, _m, _c in counts) >= TERMS.minimum
+            assert sum(m for _n, _b, m, _c in counts) > 0
+
     @pytest.mark.parametrize(
         ("field", "value"),
         [

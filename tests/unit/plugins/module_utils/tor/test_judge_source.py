@@ -39,11 +39,11 @@ class TestWitness:
 
     @pytest.fixture
     def ask(self, folder):
-        def asking(lines, select="error_share", **source):
+        def asking(lines, select="error_share", shape="new", **source):
             """Lines of (second since the traffic moved, milliseconds, outcome, version)."""
             rows = sorted((1000 * (SINCE + at), 1000 * (SINCE + at) + took, *more) for at, took, *more in lines)
             rows.sort(key=lambda row: row[1])
-            log = "".join(f"{a:.0f} {b:.0f} new {n} {outcome} {by}\n" for n, (a, b, outcome, by) in enumerate(rows))
+            log = "".join(f"{a:.0f} {b:.0f} {shape} {n} {o} {by}\n" for n, (a, b, o, by) in enumerate(rows))
             (folder / "requests.log").write_text(log)
             return judge({"path": str(folder), "baseline": OLD, "since": SINCE, **source}, select)
 
@@ -102,6 +102,10 @@ class TestWitness:
         assert found.verdict == "fail"
         assert "more than 0.5 s in " in found.sentence
         assert ask(slow, "error_share").verdict == "pass"
+
+    def test_streams_do_not_count(self, ask):
+        found = ask(self.traffic(65, bad=40) + self.traffic(65, version=OLD, rate=90), shape="stream")
+        assert found.verdict == "insufficient"
 
     def test_what_is_slow_has_to_be_said(self, ask):
         found = ask(self.traffic(65), "slow_share")
@@ -271,6 +275,7 @@ class TestPrometheus:
         source = {"total": None, "bad": None, "value": 'p95{v="$version"}'}
         assert ask("shift", **source).verdict == "fail"
         assert ask("shift", direction="decrease", **source).verdict == "pass"
+        assert {asked["start"] for asked in server.asked if "start" in asked} == {"1015.000"}
 
     def test_a_version_cannot_end_the_query(self, server, ask):
         ask(canary='1"} or vector(1) #')
