@@ -98,7 +98,7 @@ class Report(Source):
             raise
         except _NOT_WHOLE as exc:
             why = f"{type(exc).__name__} {exc}"
-            raise ReleaseError(f"{self.path} is not a whole {self.text.partition(' ')[0]} report: {why}") from exc
+            raise ReleaseError(f"{self.text} is not whole, or something else: {why}") from exc
         made = self._made(found.made, changed)
         if made:
             subject.check_time(made, time.time())
