@@ -63,6 +63,7 @@ def cluster_steps() -> list[Step]:
         Step("cases", ("pytest", "--quiet", "tests/cluster_cases"), pytest=True, cluster=True),
         Step("demo", ("make", "demo"), cluster=True),
         *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True) for name in scenarios),
+        Step("chaos", ("pytest", "--quiet", "tests/chaos", "--third"), pytest=True, cluster=True),
     ]
 
 

@@ -64,5 +64,4 @@ class CallbackModule(CallbackBase):
         sentence = outcome["sentence"]
         if failure not in " ".join(sentence.split()):
             sentence = f"{sentence} {failure}"
-        color = "green" if outcome["verdict"] in ("released", "unchanged") and not failure else "red"
-        self._display.display(f"{host}: {sentence}", color=color)
+        self._display.display(f"{host}: {sentence}", color="red" if failure else "green")

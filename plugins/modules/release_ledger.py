@@ -85,7 +85,7 @@ options:
         type: int
         required: true
       sha256:
-        description: SHA-256 of the entry.
+        description: Its SHA-256.
         type: str
         required: true
       signature:
@@ -111,6 +111,18 @@ options:
   target:
     description: Path of the archive, a C(.tar.gz). Required with O(state=exported).
     type: path
+  timestamp:
+    description: An RFC 3161 authority that says when the statement was signed. C(openssl ts -verify) checks it.
+    type: dict
+    suboptions:
+      url:
+        description: Where it answers.
+        type: str
+        required: true
+      ca_cert:
+        description: Certificate that its time stamps are proven by, in PEM.
+        type: path
+        required: true
 extends_documentation_fragment:
   - runbook.release.kube
   - runbook.release.attributes
@@ -129,6 +141,7 @@ requirements:
   - rfc8785
   - OpenSSH 8.2 or newer, to sign and to verify heads
   - cryptography, to export
+  - OpenSSL, for O(timestamp)
 notes:
   - Ansible logs the options of a module and shows them in its most verbose output before this module can hash
     anything. Set C(no_log) on a task with O(secret).
@@ -162,7 +175,6 @@ EXAMPLES = r"""
     namespace: shop
     release: shop-1.4.0-20261121
     state: sealed
-    fence: 7
     signing_key: ~/.ssh/id_ed25519
   register: sealed
 
@@ -180,8 +192,7 @@ EXAMPLES = r"""
     release: shop-1.4.0-20261121
     state: exported
     signing_key: ~/.ssh/id_ed25519
-    files:
-      - /var/lib/releases/shop-1.4.0-20261121
+    files: [/var/lib/releases/shop-1.4.0-20261121]
     target: /srv/audit/shop-1.4.0-20261121.tar.gz
 """
 
@@ -308,14 +319,6 @@ archive:
       description: Name, size and SHA-256 of each file the signed statement names.
       type: list
       elements: dict
-  sample:
-    path: /srv/audit/shop-1.4.0-20261121.tar.gz
-    sha256: 1b4f0e9851971998e732078544c96b36c3d01cedf7caa332359d6f1d83567014
-    keyid: SHA256:pe3HS0CaqKbBEWJv5rCFVuhaVkEqYIUpcOa5cB2QJ4g
-    files:
-      - name: ledger.jsonl
-        size: 16212
-        sha256: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
 """
 
 from typing import Any
@@ -341,21 +344,15 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 
 
 def ledger_argument_spec() -> ArgumentSpec:
-    entry = {"what": {"type": "str", "required": True}, "before": {"type": "raw"}, "after": {"type": "raw"}}
-    pinned = {
-        "number": {"type": "int", "required": True},
-        "sha256": {"type": "str", "required": True},
-        "signature": {"type": "str"},
-    }
+    number, text = {"type": "int", "required": True}, {"type": "str", "required": True}
+    entry = {"what": text, "before": {"type": "raw"}, "after": {"type": "raw"}}
+    pinned = {"number": number, "sha256": text, "signature": {"type": "str"}}
+    stamp = {"url": text, "ca_cert": {"type": "path", "required": True}}
     return ArgumentSpec(
         {
-            "namespace": {"type": "str", "required": True},
-            "release": {"type": "str", "required": True},
-            "state": {
-                "type": "str",
-                "choices": ["appended", "verified", "sealed", "exported"],
-                "default": "appended",
-            },
+            "namespace": text,
+            "release": text,
+            "state": {"type": "str", "choices": ["appended", "verified", "sealed", "exported"], "default": "appended"},
             "entry": {"type": "dict", "options": entry},
             "secret": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "fence": {"type": "int", "default": 0},
@@ -366,6 +363,7 @@ def ledger_argument_spec() -> ArgumentSpec:
             "allowed_signers": {"type": "path"},
             "files": {"type": "list", "elements": "path", "default": []},
             "target": {"type": "path"},
+            "timestamp": {"type": "dict", "options": stamp},
         },
         required_if=[("state", "appended", ["entry"]), ("state", "exported", ["signing_key", "target"])],
     )

@@ -117,7 +117,9 @@ options:
     type: path
   signing_key:
     description:
-      - What becomes O(run.signing_key). Signed heads are kept in O(mirror); one that cannot be signed is a warning.
+      - What becomes O(run.signing_key). Signed heads are kept in O(mirror).
+      - A release of O(version) does not begin with a key that signs nothing. Later a head that cannot be signed is a
+        warning.
     type: path
   verdict:
     description: How the release ended. Required with O(state=ended).

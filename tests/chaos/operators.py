@@ -25,6 +25,7 @@ QUICK = {
     "release_witness": {"rate": 100, "duration": 300, "samples": 20},
 }
 OPERATORS = {"PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+ELSEWHERE = ("taskset", "--cpu-list", "0")  # a crowd has machines of its own: here it leaves the cluster a core
 DETACHED = "k6"  # a witness is no part of the run that started it
 
 

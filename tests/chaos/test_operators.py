@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.release import machine
 
 from .faults import audited_writes, steal_lock, wrong_clock
-from .operators import QUICK, SYSTEM, called, deploy
+from .operators import ELSEWHERE, QUICK, SYSTEM, called, deploy
 from .site import OwnWitness, Site, View
 
 GRACE = 1.0
@@ -36,7 +36,15 @@ def test_one_releases_and_the_others_name_the_owner(
     shift = {**QUICK["release_shift"], "hold": 4 * crowd}  # the winner must not be done before the last one has tried
     with users.asking():
         runs = {
-            f"{nth}": deploy(new, tmp_path / f"{nth}", env=called(f"{nth}"), release_lift="chaos", release_shift=shift)
+            f"{nth}": deploy(
+                new,
+                tmp_path / f"{nth}",
+                env=called(f"{nth}"),
+                prefix=ELSEWHERE,
+                release_lift="chaos",
+                release_shift=shift,
+                **UNWITNESSED,
+            )
             for nth in range(1, crowd + 1)
         }
         codes = {name: run.wait() for name, run in runs.items()}

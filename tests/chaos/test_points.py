@@ -19,11 +19,12 @@ from ansible_collections.runbook.release.plugins.module_utils.release.machine im
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import Path as Way
 
 from .operators import QUICK, SYSTEM, deploy
-from .site import HOST, OwnWitness, Site, View
+from .site import HOST, VERSIONS, OwnWitness, Site, View
 
 WAY = Way.of([SYSTEM], QUICK["release_shift"]["steps"])
 PROMISED = 10.0
 FAILING = ("", "gate staged", "gate live")
+AT_100 = next(one for one in machine.points(WAY) if one.what == machine.done(machine.switch(SYSTEM, 100)))
 ENDS = (machine.RELEASE_ENDS, machine.SEAL)
 
 
@@ -115,6 +116,30 @@ def test_killed_and_started_again(
     assert (code == 0, site.live()) == ((True, new) if expected == "released" else (False, old)), second.said[-6000:]
     assert site.trouble(users) == []
     assert seconds <= PROMISED
+
+
+@pytest.mark.third
+def test_a_release_is_given_up_for_the_version_that_mends_it(
+    site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
+) -> None:
+    """What is live then is the version that is given up, and its release is on hold."""
+    old, new = versions
+    (mending,) = set(VERSIONS) - {old, new}
+    before = site.view()
+    users = OwnWitness(tmp_path / "witness", VERSIONS)
+    with users.asking():
+        first = deploy(new, tmp_path, release_lift="chaos")
+        site.until(reached(AT_100, before), first)
+        first.kill()
+        dead = site.view()
+        again = {"release_takeover": True, "release_reason": "killed by chaos", "release_resume": "forward"}
+        second = deploy(mending, tmp_path, release_lift="chaos", **again)
+        code = second.wait()
+    view = site.view()
+    tell(policy="forward", outcome=view.end(view.newest).get("verdict", ""), requests=users.requests)
+    assert (code, site.live()) == (0, mending), second.said[-6000:]
+    assert view.end(dead.newest)["verdict"] == "failed"
+    assert site.trouble(users) == []
 
 
 def reached(point: Point, before: View) -> Callable[[View], bool]:

@@ -22,10 +22,12 @@ from ..errors import Refused, ReleaseError
 from .canonical import canonical
 from .chain import Entry
 from .dsse import Signer, envelope
+from .stamp import Authority
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://github.com/runbook-release/runbook.release/ledger/v1"
 ATTESTATION = "attestation.dsse.json"
+STAMP = f"{ATTESTATION}.tsr"
 BLOCK = 1024 * 1024
 
 
@@ -47,8 +49,7 @@ class Member:
 
 
 def in_memory(name: str, lines: Sequence[str]) -> Member:
-    content = "".join(f"{line}\n" for line in lines).encode()
-    return Member(name, len(content), hashlib.sha256(content).hexdigest(), content)
+    return _bytes(name, "".join(f"{line}\n" for line in lines).encode())
 
 
 def on_disk(paths: Sequence[str]) -> list[Member]:
@@ -86,10 +87,14 @@ def statement(release: str, namespace: str, entries: Sequence[Entry], members: S
     )
 
 
-def write(target: str, payload: bytes, members: Sequence[Member], signer: Signer) -> None:
+def write(
+    target: str, payload: bytes, members: Sequence[Member], signer: Signer, authority: Authority | None = None
+) -> None:
     """Write the archive, or nothing: it has its name only when it is complete and on disk."""
     signed = canonical(envelope(payload, signer))
-    attestation = Member(ATTESTATION, len(signed), hashlib.sha256(signed).hexdigest(), signed)
+    attested = [_bytes(ATTESTATION, signed)]
+    if authority:
+        attested.append(_bytes(STAMP, authority.stamp(signed)))
     folder = os.path.dirname(os.path.abspath(target))
     try:
         descriptor, unfinished = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)}.")
@@ -101,7 +106,7 @@ def write(target: str, payload: bytes, members: Sequence[Member], signer: Signer
                 gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
                 tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
             ):
-                for member in (*members, attestation):
+                for member in (*members, *attested):
                     _put(archive, member)
             file.flush()
             os.fsync(file.fileno())
@@ -113,7 +118,7 @@ def write(target: str, payload: bytes, members: Sequence[Member], signer: Signer
             os.unlink(unfinished)
 
 
-def holds(target: str, payload: bytes, keyid: str) -> bool:
+def holds(target: str, payload: bytes, keyid: str, stamped: bool = False) -> bool:
     """Whether the archive is there already: this statement, signed with this key, and every file it names intact."""
     try:
         with tarfile.open(target) as archive:
@@ -122,6 +127,8 @@ def holds(target: str, payload: bytes, keyid: str) -> bool:
             attested = json.load(signed) if signed else {}
         wanted = {subject["name"]: subject["digest"]["sha256"] for subject in json.loads(payload)["subject"]}
         found.pop(ATTESTATION, None)
+        if (found.pop(STAMP, None) is None) == stamped:
+            return False
         signers = [signature["keyid"] for signature in attested["signatures"]]
         return base64.b64decode(attested["payload"]) == payload and found == wanted and signers == [keyid]
     except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError):
@@ -131,6 +138,10 @@ def holds(target: str, payload: bytes, keyid: str) -> bool:
 def file_digest(path: str) -> str:
     with _reading(path), open(path, "rb") as file:
         return _hash(file)
+
+
+def _bytes(name: str, content: bytes) -> Member:
+    return Member(name, len(content), hashlib.sha256(content).hexdigest(), content)
 
 
 class _Hashing(io.RawIOBase):

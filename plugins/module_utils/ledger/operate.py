@@ -19,6 +19,7 @@ from .dsse import Signer
 from .hide import hide
 from .mirror import ENTRIES, HEADS, Mirror, pins
 from .sign import SignedHead, sign, signer_of
+from .stamp import Authority
 from .store import Store
 from .verify import Finding, verify
 
@@ -33,6 +34,7 @@ class Outside:
     pinned: Mapping[str, Any] = field(default_factory=dict)
     signing_key: str = ""
     allowed_signers: str = ""
+    authority: Authority | None = None
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Outside:
@@ -41,6 +43,7 @@ class Outside:
             params["pinned"] or {},
             params["signing_key"] or "",
             params["allowed_signers"] or "",
+            Authority(**params["timestamp"]) if params["timestamp"] else None,
         )
 
     def signed(self) -> list[SignedHead]:
@@ -91,9 +94,9 @@ def hand_out(store: Store, outside: Outside, target: str, files: Sequence[str]) 
         members.append(export.in_memory(HEADS, [head.text for head in heads]))
     members += export.on_disk(files)
     payload = export.statement(store.release, store.namespace, entries, members)
-    changed = not export.holds(target, payload, signer.keyid)
+    changed = not export.holds(target, payload, signer.keyid, stamped=outside.authority is not None)
     if changed and not store.client.dry_run:
-        export.write(target, payload, members, signer)
+        export.write(target, payload, members, signer, outside.authority)
     archive = {"path": target, "keyid": signer.keyid, "files": [member.report() for member in members]}
     if not (changed and store.client.dry_run):
         archive["sha256"] = export.file_digest(target)

@@ -55,10 +55,11 @@ def finished(job: Obj) -> str:
 
 def _gone(client: KubeClient, man: Man, deadline: float) -> None:
     """A name is free when the object that had it is."""
-    while client.get(JOB, man.name, man.run.namespace) is not None:
-        if time.monotonic() > deadline:
-            raise _not_watching(man, "the Job before it does not go away")
-        time.sleep(0.2)
+    named = Watch(JOB, man.run.namespace, f"{LABEL}={man.run.lease}")
+    for snapshot in client.watch([named], deadline):
+        if man.name not in snapshot.objects[JOB]:
+            return
+    raise _not_watching(man, "the Job before it does not go away")
 
 
 def wait(client: KubeClient, man: Man, deadline: float, timeout: float) -> None:

@@ -15,7 +15,7 @@ from ..errors import Refused
 from ..ledger.chain import Entry, root
 from ..ledger.store import Store
 from ..lock.decide import Want
-from ..lock.keep import keep
+from ..lock.keep import keep, observe
 from . import machine
 from .index import Attempt, Index, ending
 from .pin import pin
@@ -53,7 +53,8 @@ class End:
 def end(client: KubeClient, run: Run, how: End) -> Report:
     """Write what is still missing of the end, and let go of the lock. The first verdict that was recorded stays.
 
-    Last of all the head of the sealed ledger is signed: nobody waits for that, and nothing depends on it.
+    The head of the sealed ledger is signed before the index knows the end, so that a run that dies here leaves no
+    head unsigned: the next one does what the index does not know of.
     """
     index = index_of(client, run.namespace, run.lease, run.who, run.token, os.path.dirname(run.mirror))
     attempt = Index.of(index.entries()).attempt(run.release)
@@ -71,10 +72,11 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
         return {**report, **_pinned(run, own, Story.of(own.entries()))}
     _lock(client, run, "renewed")
     story = _closed(own, how)
+    pinned = _pinned(run, own, story)
     index.add(machine.INDEX_ENDED, _ended(attempt, story))
     own.warnings += index.warnings
     _let_go(client, run)
-    return {**_report(run, story.verdict, True), **_pinned(run, own, story)}
+    return {**_report(run, story.verdict, True), **pinned}
 
 
 def _pinned(run: Run, own: Register, story: Story) -> Report:
@@ -106,6 +108,14 @@ def _let_go(client: KubeClient, run: Run) -> bool:
 def _lock(client: KubeClient, run: Run, state: str) -> bool:
     want = Want(f"{run.namespace}/{run.lease}", state, run.who, str(uuid.uuid4()), run.ttl, run.token)
     return keep(client, want).plan.changes
+
+
+def free(client: KubeClient, namespace: str, lease: str, index: Index) -> bool:
+    """Let go of the lock for a run that died after its release had ended: it had nothing else left to do."""
+    have, _now = observe(client, f"{namespace}/{lease}")
+    if have is None or index.newest is None or index.unfinished or have.token != index.began:
+        return False
+    return _let_go(client, Run(index.newest.release, namespace, lease, have.token, have.holder, have.ttl))
 
 
 def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: str, who: str) -> Report:

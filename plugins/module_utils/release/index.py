@@ -68,17 +68,22 @@ class Hold:
 
 @dataclass(frozen=True)
 class Index:
-    """Every release there was; ``fence`` is the newest fencing token any of them wrote with."""
+    """Every release there was; ``fence`` is the newest fencing token any of them wrote with, ``began`` that which
+    the newest began with.
+    """
 
     attempts: tuple[Attempt, ...] = ()
     holds: tuple[Hold, ...] = ()
     fence: int = 0
+    began: int = 0
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Index:
         index = cls()
         for entry in entries:
-            index = replace(index.told(entry.what, entry.after or {}, entry.when, entry.who), fence=entry.fence)
+            began = entry.fence if entry.what == INDEX_BEGUN else index.began
+            told = index.told(entry.what, entry.after or {}, entry.when, entry.who)
+            index = replace(told, fence=entry.fence, began=began)
         return index
 
     def told(self, what: str, after: Mapping[str, Any], when: str, who: str) -> Index:

@@ -16,16 +16,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import ReleaseError
+from ..errors import Refused, ReleaseError
 from ..kube.transport import RUN_PATIENCE
 from ..ledger.store import Store
 from ..lock import decide as locking
 from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
-from .ending import End
+from .ending import End, free
 from .index import Attempt, Index, mend, read
 from .naming import release_id
+from .pin import pin, require_signature
 from .register import Register, index_of
 from .resume import NOTHING, Decision, Want, decide, gives_up
 from .run import Run
@@ -106,8 +107,9 @@ def begin(client: KubeClient, asked: Begin) -> Report:
     if not asked.want.changes:
         index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
         if index.unfinished is None:
-            return _report(asked, decide(index, Story(), asked.want))
-    outcome = keep(client, asked.lock("held"))
+            freed = free(client, asked.namespace, asked.lease, index)
+            return _report(asked, decide(index, Story(), asked.want), changed=freed)
+    outcome = _locked(client, asked)
     held = cast("Record", outcome.after)
     try:
         return _begun(client.beside(patience=RUN_PATIENCE), asked, outcome, held)
@@ -130,6 +132,17 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
         owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
         decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
     return _report(asked, decision, seen.story, changed=decision.kind != NOTHING)
+
+
+def _locked(client: KubeClient, asked: Begin) -> Outcome:
+    """The lock in the hands of this run; nobody waits for a holder whose release has ended."""
+    try:
+        return keep(client, asked.lock("held"))
+    except Refused:
+        index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
+        if not free(client, asked.namespace, asked.lease, index):
+            raise
+    return keep(client, asked.lock("held"))
 
 
 def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> Report:
@@ -173,22 +186,28 @@ def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, hel
     attempt, story = found.index.unfinished, found.story
     if attempt is None:
         return found
+    run = asked.run(attempt.release, held.token)
     if story.verdict and not story.sealed:
-        story = story.after(_own(client, asked.run(attempt.release, held.token)).seal())
+        story = story.after(_own(client, run).seal())
     lacking = mend(attempt, story)
     if lacking is None:
         return found
+    if story.last:
+        pin(run, story.last.head, index.warnings.append)
     return _mended(found, lacking, index.add(machine.INDEX_ENDED, lacking).when)
 
 
 def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, held: Record) -> Seen:
     """The unfinished release has ended where it stands, and holds its version."""
     attempt = cast(Attempt, seen.index.unfinished)
-    own = _own(client, asked.run(attempt.release, held.token))
+    run = asked.run(attempt.release, held.token)
+    own = _own(client, run)
     story = seen.story.after(
         own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.version}").report())
     )
-    story = story.after(own.seal())
+    sealed = own.seal()
+    pin(run, sealed.head, index.warnings.append)
+    story = story.after(sealed)
     lacking = cast(Report, mend(attempt, story))
     return Seen(
         seen.index.told(machine.INDEX_ENDED, lacking, index.add(machine.INDEX_ENDED, lacking).when, ""), Story()
@@ -214,6 +233,8 @@ def _own(client: KubeClient, run: Run) -> Register:
 
 def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
     version = _version(asked, known)
+    if asked.want.version:
+        require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
     begun = {"release": run.release, "version": version, "plan": asked.plan}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ReleaseError
-from ..ledger.chain import Head
+from ..ledger.chain import Head, root
 from ..ledger.mirror import Mirror
 from ..ledger.sign import sign
 from .run import Run
@@ -32,3 +32,9 @@ def pin(run: Run, head: Head, warn: Callable[[str], None]) -> dict[str, Any]:
         except ReleaseError as error:
             warn(str(error))
     return signed.report()
+
+
+def require_signature(run: Run) -> None:
+    """Refuse to begin what nobody could vouch for: the head of an empty ledger is signed, and thrown away."""
+    if run.signing_key:
+        sign(run.release, root(run.release), run.signing_key)

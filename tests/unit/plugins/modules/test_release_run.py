@@ -103,8 +103,23 @@ def test_without_a_key_the_head_is_told_and_not_signed(run: Run, tmp_path: Path)
     assert Mirror(begun["mirror"]).heads() == []
 
 
-def test_a_key_that_is_not_there_is_a_warning_at_the_end(run: Run, warned: list[str], tmp_path: Path) -> None:
-    begun = run(**SHOP, signing_key=str(tmp_path / "absent"))["run"]
+def test_no_release_begins_that_nobody_could_vouch_for(run: Run, tmp_path: Path) -> None:
+    refused = run(**SHOP, signing_key=str(tmp_path / "absent"))
+    assert refused["failed"]
+    assert "the head of the ledger could not be signed" in refused["msg"]
+    assert run(**SHOP)["decision"] == "start", "nothing was begun and nobody holds the lock"
+
+
+def test_a_release_is_taken_back_without_the_key_too(run: Run, tmp_path: Path) -> None:
+    run(state="ended", run=run(**SHOP)["run"], verdict="released")
+    back = run(**{**SHOP, "version": None}, signing_key=str(tmp_path / "absent"))
+    assert back["decision"] == "back", back
+
+
+def test_a_key_that_went_away_is_a_warning_at_the_end(run: Run, warned: list[str], key: Path) -> None:
+    begun = run(**SHOP, signing_key=str(key))["run"]
+    key.unlink()
+    key.with_suffix(".pub").unlink(missing_ok=True)
     ended = run(state="ended", run=begun, verdict="released")
     assert (ended["verdict"], ended["head"]["number"], "signature" in ended["head"]) == ("released", 3, False)
     assert "the head of the ledger could not be signed" in warned[-1]

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,10 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Refu
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP, LEASE
 from ansible_collections.runbook.release.plugins.module_utils.kube.transport import Request
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
+from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
@@ -26,16 +29,13 @@ from ansible_collections.runbook.release.plugins.module_utils.release.run import
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
 from .api import Api, failure
+from .deaths import deaths
 
 INPUTS = {"chart of api": "aa", "live api": "bb"}
 RECORDED = {"system": "shop", "environment": "prod", "components": ["api"], "steps": [25, 100], "first": False}
 ALICE = Begin("shop", "shop-prod", "alice@build-7", Want("1.4.0", inputs=INPUTS), "5f1d", RECORDED)
 BOB = replace(ALICE, who="bob@laptop", takeover=True, reason="the machine of that run is gone")
 RELEASED = End("released", seconds=12.5, requests=900)
-
-
-class Death(BaseException):
-    """The process is gone: nothing of it runs any more."""
 
 
 @pytest.fixture
@@ -69,42 +69,6 @@ def write(api: Api, run: Run, *whats: str) -> None:
     store = Store(api.client(), run.namespace, run.release)
     for what in whats:
         store.append(Draft(what, None, None, run.who, run.token))
-
-
-def dies(api: Api, doing: Callable[[], Any], writes: int, answered: bool) -> bool:
-    """Let ``doing`` die at a write, before or after that took effect; whether it got as far as there."""
-    left = writes
-
-    def trouble(request: Request) -> SimpleNamespace | None:
-        nonlocal left
-        left -= request.method != "GET"
-        if left > 0 or (request.method == "GET" and not died):
-            return None
-        if left == 0 and answered and not died:
-            api.handle(request)
-        died.append(request.path)
-        raise Death
-
-    died: list[str] = []
-    api.trouble = trouble
-    try:
-        doing()
-    except Death:
-        pass
-    finally:
-        api.trouble = lambda request: None
-    return bool(died)
-
-
-def deaths(doing: Callable[[Api], Callable[[], Any]]) -> Iterator[Api]:
-    """A cluster for each write at which it may have died, and for each how that write ended."""
-    for answered in (False, True):
-        for writes in range(1, 100):
-            api = Api()
-            if not dies(api, doing(api), writes, answered):
-                assert writes > 3
-                break
-            yield api
 
 
 def test_a_release_begins(api: Api) -> None:
@@ -236,6 +200,49 @@ def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
         assert report["decision"] == foreseen["decision"] == ("nothing" if has_ended else "continue")
         if has_ended:
             assert_ended(api, runs[-1])
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_nobody_waits_for_the_lock_of_a_run_that_died_after_its_release_had_ended(changes: bool) -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        runs.append(run_of(begin(api.client(), ALICE)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    ended = 0
+    for api in deaths(doing):
+        if "ended" in said(api, "shop-prod-index"):
+            ended += 1
+            patient = replace(BOB, takeover=False, want=replace(BOB.want, changes=changes))
+            report = begin(api.client(), patient)
+            assert report["decision"] == ("start" if changes else "nothing")
+            assert holder(api) == ("bob@laptop" if changes else "")
+    assert ended
+
+
+def test_the_lock_of_a_run_that_still_has_to_begin_is_not_let_go_of(api: Api) -> None:
+    """It holds the lock, and what the index says of is the release before it."""
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    keep(api.client(), ALICE.lock("held"))
+    with pytest.raises(Refused, match="has held the lock"):
+        begin(api.client(), replace(BOB, takeover=False))
+
+
+def test_wherever_an_end_dies_its_head_is_signed_by_then_or_by_the_next(key: Path, tmp_path: Path) -> None:
+    runs: list[Run] = []
+
+    def doing(api: Api) -> Callable[[], Any]:
+        asked = replace(ALICE, mirror=str(tmp_path / str(len(runs))), signing_key=str(key))
+        runs.append(run_of(begin(api.client(), asked)))
+        return lambda: end(api.client(), runs[-1], RELEASED)
+
+    for api in deaths(doing):
+        has_ended = "release ends" in said(api, runs[-1].release)
+        asked = replace(BOB, mirror=os.path.dirname(runs[-1].mirror), signing_key=str(key))
+        begin(api.client(), replace(asked, want=replace(BOB.want, changes=False)))
+        heads = [signed.head for signed in Mirror(runs[-1].mirror).heads()]
+        assert heads == ([ledger(api, runs[-1].release)[-1].head] if has_ended else [])
 
 
 @pytest.mark.parametrize("arrived", [False, True])
