@@ -42,9 +42,10 @@ options:
             C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
             made. A report that was cut, is stale or about something else never passes."
           - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
-            C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers), and the C(body) of a POST. C(redirects) to
-            follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration), seconds over
-            which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new connection."
+            C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers) without secrets, and the C(body) of a POST.
+            C(redirects) to follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration),
+            seconds over which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new
+            connection."
           - "C(service): C(service), C(path), C(port) (number or name), C(namespace), C(duration). The same through the
             API server, so it reaches a Service that nothing routes to yet."
           - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version
@@ -59,19 +60,19 @@ options:
             together (10)."
           - "C(judge) compares by C(tolerated), how many times as bad the canary may be (1, of slow answers 1.1);
             C(min_excess), by how much it has to be worse at least (0.1 %); C(unacceptable), how many times as bad is
-            proven not to be the case before it passes (2); C(hopeless), the share of errors that fails at once (20 %).
-            C(alpha) is the probability to fail a good canary, however often one looks (0.01), which all C(metrics)
-            judged at a gate share (1). C(beta), to pass a bad one (0.05). C(minimum), answers of the canary without
-            which it does not pass (300). C(slower_than) is what counts as slow, C(direction) what fails a C(shift)
-            (C(increase), C(decrease), C(either))."
+            proven not to be the case before it passes (2); C(hopeless), the share of errors that fails at once (20 %),
+            from 50 answers on. C(alpha) is the probability to fail a good canary, however often one looks (0.01),
+            which all C(metrics) judged at a gate share (1). C(beta), to pass a bad one (0.05). C(minimum), answers of
+            the canary without which it does not pass (300). C(slower_than) is what counts as slow, C(direction) what
+            fails a C(shift) (C(increase), C(decrease), C(either))."
           - "C(kubernetes): C(object_kind), and C(name) or C(labels), a selector, or neither for all of the kind.
             C(namespace), C(api_version) of a kind that is not known here, C(keys) that C(missing_keys) is about,
             C(container) that C(image_digest) is about."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready
-            pod with C(labels). C(container), C(namespace). Not run in check mode."
+            pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
             make it a range query with C(step) seconds between points. C(max_age), seconds a sample may be old (120),
-            and C(fresh), the series whose samples must be that young."
+            and C(fresh), the series whose samples must be that young, needed where the query is more than a selector."
           - "C(alertmanager): C(matchers), such as C(severity=\"critical\"), all of which an alert must meet. C(since),
             only alerts that began then. C(watchdog), the alert that always fires (C(Watchdog)), without which silence
             says nothing."
@@ -82,7 +83,7 @@ options:
           - "C(sonarqube): C(project), its key, and C(branch). C(task), path of the C(report-task.txt) that the scanner
             wrote, so that this analysis is meant. C(revision), C(version) and C(newer_than) it has to be of.
             C(token_as_user) for servers before 10. Waits for the server to be done with the analysis."
-          - "C(sql): C(query), one SELECT, run in a read-only transaction that is rolled back."
+          - "C(sql): C(query), one SELECT, run in a read-only transaction that is rolled back. At most 10,000 rows."
           - "C(redis): C(host), C(port) (6379), C(db), C(username) with a password, C(tls), C(ca_cert). C(duration),
             seconds over which hits and misses are counted, by default since the server started."
           - "C(k6): a summary by C(handleSummary), C(--summary-export) or C(--new-machine-readable-summary).
@@ -103,7 +104,8 @@ options:
             made. C(provided), a JMESPath expression that has to be true for it to say anything."
           - "C(file): C(path). Of the files that a pattern such as C(/backups/*.dump) names the newest counts."
           - "C(command): C(command), a list of words without a shell and without secrets, run in C(folder) on the
-            machine that evaluates. It may only look, for it is run in check mode, too."
+            machine that evaluates. It may only look, for it is run in check mode, too. What it prints shows in the
+            verdict."
         type: dict
         required: true
       select:
@@ -111,33 +113,39 @@ options:
           - Which value.
           - "Where a dotted key, JMESPath or a regular expression is possible, the first group of the expression
             counts, and C(in UNIT) after it says in what a number is, as in C(took in ms)."
-          - "C(http) and C(service): C(status), C(latency) of good answers, C(error_share), C(failures_in_a_row),
-            C(header:NAME), or a dotted key, JMESPath or regular expression between slashes in the body of a good
-            answer. C(http) also C(certificate_age_left)."
+          - "C(http) and C(service): C(status), C(latency) of good answers, C(error_share) of answers from 400 on and
+            of requests without a complete answer, C(failures_in_a_row) of these, C(header:NAME), or a dotted key,
+            JMESPath or regular expression between slashes in the body of a good answer. C(http) also
+            C(certificate_age_left)."
           - "C(witness): C(error_share), C(failed), C(lost), C(requests), C(wrong_version), C(p50), C(p95), C(p99)."
           - "C(judge): C(error_share) and C(slow_share), which may be looked at as often as one likes, or C(shift), the
-            test of Mann and Whitney as Kayenta has it, to be looked at once. Expect C(== \"pass\")."
+            test of Mann and Whitney as Kayenta has it, of 12 intervals at least, to be looked at once. Expect C(==
+            \"pass\")."
           - "C(kubernetes): C(exists), C(count), C(condition:TYPE). Of workloads C(desired), C(updated), C(ready),
             C(available), C(ready_share), C(restarts), C(broken_pods), C(image_digest). Of a Service C(endpoints), of a
             HorizontalPodAutoscaler C(at_maximum), of a Job or CronJob C(success_age), of a Certificate
             C(certificate_age_left), of a ResourceQuota C(used_share) or C(used_share:RESOURCE), of a Secret or
             ConfigMap C(missing_keys). Without an C(object_kind) C(server_version). Or a dotted key or JMESPath in the
-            object."
+            object, but not in a Secret. Each object is a sample. An object that is not there is V(error), and none
+            that matches V(insufficient), but for C(exists) and C(count)."
           - "C(exec): C(exit_code), C(output), or something in the output."
-          - "C(prometheus): C(value) or C(value in UNIT), C(series), how many there are, C(age) of the oldest sample."
+          - "C(prometheus): C(value) or C(value in UNIT), C(series), how many there are, C(age) of the oldest sample.
+            An empty result, NaN, infinity and a partial answer are V(insufficient)."
           - "C(alertmanager): C(firing), C(silenced) or all C(alerts)."
           - "C(opensearch): C(count), C(rate), C(health)."
           - "C(grafana): C(exists), C(panels), C(empty_panels), C(data_share)."
           - "C(sonarqube): C(status) of the quality gate, C(hotspots) nobody reviewed, or a metric such as
             C(coverage)."
-          - "C(sql): a column, C(COLUMN in UNIT), or C(rows), how many there are."
+          - "C(sql): a column, C(COLUMN in UNIT), or C(rows), how many there are. Each row is a sample. No rows and
+            NULL are V(insufficient). A time without a time zone does not say when it was, so ask for an age instead."
           - "C(redis): C(ping), C(latency), C(hits), C(misses), C(hit_share), C(keys), C(memory_share), or a field of
             INFO."
           - "Every report: C(age)."
           - "C(k6): C(thresholds), whether all were met, C(error_share), C(requests), C(checks), the latencies C(avg),
             C(min), C(med), C(max), C(p90), C(p95), C(p99), or METRIC.STATISTIC such as
             C(http_req_duration{name:login}.p95)."
-          - "C(junit): C(tests), C(passed), C(failed), C(skipped), C(passed_share), C(duration)."
+          - "C(junit): C(tests), C(passed), C(failed), C(skipped), which are expected failures, too, C(passed_share) of
+            those that ran, C(duration)."
           - "C(coverage): C(line_share), C(branch_share), C(lines)."
           - "C(trivy): C(critical), C(high), C(medium), C(low), C(unknown), C(vulnerabilities), C(misconfigurations)."
           - "C(licences): C(parts), C(forbidden), C(unknown), C(not_allowed), which is both."
