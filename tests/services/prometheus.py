@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Prometheus that scrapes what a test exposes five times a second, and an Alertmanager."""
+"""A Prometheus that scrapes what a test exposes every second, and an Alertmanager."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from services.debian import Package, Server
 
 SCRAPES = """\
-global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}
+global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: app
     static_configs: [{targets: [%s]}]

@@ -43,7 +43,10 @@ def judge(
 
 
 class App:
-    """Metrics that a test exposes; each scrape that begins shows that the one before is over."""
+    """Metrics that a test exposes; each scrape that begins shows that the one before is over.
+
+    Every line says when its sample was taken, so that a scrape that fails on a busy machine takes no series away.
+    """
 
     def __init__(self) -> None:
         self._scraped = threading.Condition()
@@ -58,7 +61,7 @@ class App:
             def do_GET(self) -> None:
                 with app._scraped:
                     app._scrapes += 1
-                    text = app._text
+                    text = app._text.format(now=int(1000 * time.time()))
                     app._scraped.notify_all()
                 self.send_response(200)
                 self.end_headers()
@@ -72,7 +75,7 @@ class App:
         return f"127.0.0.1:{self._server.server_port}"
 
     def expose(self, text: str) -> None:
-        """Returns when it was scraped."""
+        """`{now}` in it is the time of a scrape. Returns when it was scraped."""
         with self._scraped:
             self._text = text
             seen = self._scrapes
@@ -97,11 +100,11 @@ def prometheus(app: App) -> Iterator[Prometheus]:
         assert isinstance(server, Prometheus)
         four_minutes_ago = int(1000 * (time.time() - 4 * MINUTE))
         app.expose(
-            "latency_seconds 0.25\n"
-            'requests_total{pod="a"} 10\n'
-            'requests_total{pod="b"} 30\n'
-            "share NaN\n"
-            "quantile +Inf\n"
+            "latency_seconds 0.25 {now}\n"
+            'requests_total{{pod="a"}} 10 {now}\n'
+            'requests_total{{pod="b"}} 30 {now}\n'
+            "share NaN {now}\n"
+            "quantile +Inf {now}\n"
             f"pushed 7 {four_minutes_ago}\n"
         )
         yield server
@@ -163,7 +166,7 @@ class TestPrometheus:
             found = judge(source, "value", ">= 0", timeout=0.5)
         finally:
             prometheus.thaw()
-        assert (found.verdict, "no complete answer within 0.5 s" in found.sentence) == ("error", True)
+        assert (found.verdict, "no complete answer within" in found.sentence) == ("error", True)
         assert judge(source, "series", "== 2").verdict == "pass"
 
     def test_one_that_is_down_is_an_error(self) -> None:
@@ -369,7 +372,7 @@ class TestSql:
         finally:
             database.process.send_signal(signal.SIGCONT)
         assert found.verdict == "error"
-        assert "no complete answer within 0.5 s" in found.sentence
+        assert "no complete answer within" in found.sentence
         assert found.seconds < 10
 
     def test_a_server_that_is_none_is_an_error(self, ask: Ask) -> None:
@@ -491,4 +494,4 @@ class TestRedis:
             found = cache("ping", "== true", timeout=0.5)
         finally:
             redis.thaw()
-        assert (found.verdict, "no complete answer within 0.5 s" in found.sentence) == ("error", True)
+        assert (found.verdict, "no complete answer within" in found.sentence) == ("error", True)
