@@ -54,6 +54,7 @@ def make(given: Mapping[str, Any]) -> Plan:
         "components": components,
         "shift": {key: shift[key] for key in ("steps", "hold", "drain")},
         "sees": [parts.sight(step, shift["hold"], witness["rate"]) for step in steps],
+        "judged": parts.foretold(given["gates"].get("step") or [], shift, witness["rate"]),
         "witness": {key: witness[key] for key in ("rate", "error_share", "samples")},
         "gates": {gate: [parts.criterion(one) for one in criteria] for gate, criteria in given["gates"].items()},
         "migrations": [_named(one, "class") for one in given["migrations"]],
