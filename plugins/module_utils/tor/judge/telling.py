@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .counts import Counts, Terms, percent
+from .counts import Terms, percent
 from .power import NEVER, Traffic, cleared, smallest
 from .sequential import (
     HOPELESS,
@@ -123,14 +123,10 @@ def _sight(ruling: Ruling, terms: Terms) -> str:
 
 
 def _traffic(ruling: Ruling, terms: Terms) -> Traffic | None:
-    """What the judge heard as the traffic of a forecast; no bad answer at all is taken for half a one."""
+    """What the judge heard as the traffic of a forecast; a baseline without bad answers is as bad as it promised."""
     both = ruling.canary.total + ruling.baseline.total
     if not ruling.canary.total or not ruling.seconds:
         return None
     share = ruling.canary.total / both
-    bad = _bad_share(ruling.baseline) if ruling.baseline.total else terms.slo
+    bad = max(ruling.baseline.share, terms.slo / 100) if ruling.baseline.bad else terms.slo
     return Traffic(both / ruling.seconds, share, bad, ruling.dispersion)
-
-
-def _bad_share(counts: Counts) -> float:
-    return max(counts.bad, 0.5) / counts.total

@@ -244,6 +244,7 @@ class TestSentences:
             ),
             (intervals(4, (1, 100), (9, 900)), ["not decided after 40 s", "to 1 of 100 to 1", "passes after"]),
             (intervals(2, (0, 50), (1, 950)), ["too few", "300 answers of the canary"]),
+            (intervals(300, (0, 100), (0, 900)), ["times as bad as 0.1 % would have failed by now"]),
             ([], ["nothing could have been seen yet"]),
         ],
     )
