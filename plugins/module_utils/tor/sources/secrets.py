@@ -18,6 +18,7 @@ from .base import World
 PLACEHOLDER = "(hidden)"
 _SHORTEST_HIDDEN = 4
 _LONGEST = 65536
+_PLACES = ("file", "secret", "environment")
 _SECRET_KEYS = ("name", "key", "namespace")
 
 
@@ -31,16 +32,20 @@ class Reference:
     environment: str = ""
 
     def mistakes(self) -> list[str]:
-        given = [name for name in ("file", "secret", "environment") if getattr(self, name)]
-        mistakes = [f".{self.prefix}_{name}: there is {self.prefix}_{given[0]}, too" for name in given[1:]]
+        mistakes = [f".{option}: there is {self.options[0]}, too" for option in self.options[1:]]
         unknown = [key for key in self.secret if key not in _SECRET_KEYS]
         missing = [key for key in _SECRET_KEYS[:2] if self.secret and not self.secret.get(key)]
         mistakes += [f".{self.prefix}_secret.{key}: unknown, known are {', '.join(_SECRET_KEYS)}" for key in unknown]
         return mistakes + [f".{self.prefix}_secret.{key}: missing" for key in missing]
 
     @property
+    def options(self) -> list[str]:
+        """The options that refer to a secret."""
+        return [f"{self.prefix}_{place}" for place in _PLACES if getattr(self, place)]
+
+    @property
     def given(self) -> bool:
-        return bool(self.file or self.secret or self.environment)
+        return bool(self.options)
 
     def value(self, world: World) -> str:
         """The secret, without the end of its line; empty when none is referred to."""
@@ -48,20 +53,19 @@ class Reference:
             return self._checked(_from_file(self.file), self.file)
         if self.environment:
             if self.environment not in os.environ:
-                raise ReleaseError(f"the environment has no {self.environment}", remedy=f"set it, or correct {self}")
+                raise ReleaseError(
+                    f"the environment has no {self.environment}", remedy=f"set it, or correct {self.options[0]}"
+                )
             return self._checked(os.environ[self.environment], f"the variable {self.environment}")
         return self._checked(*_from_cluster(self.secret, world)) if self.secret else ""
 
     def _checked(self, text: str, where: str) -> str:
         text = text.rstrip("\r\n")
         if not text or any(ord(character) < 32 for character in text):
-            raise ReleaseError(f"{where} holds no {self.prefix} of one line", remedy=f"correct it, or {self}")
+            raise ReleaseError(
+                f"{where} holds no {self.prefix} of one line", remedy=f"correct it, or {self.options[0]}"
+            )
         return text
-
-    def __str__(self) -> str:
-        return next((f"{self.prefix}_{name}" for name in ("file", "secret") if getattr(self, name)), "") or (
-            f"{self.prefix}_environment"
-        )
 
 
 def hidden(found: Any, secrets: tuple[str, ...]) -> Any:

@@ -101,19 +101,19 @@ class TestOpenSearch:
         assert self.asked(ask, "rate", "< 2 /min").verdict == "fail"
 
     @pytest.mark.parametrize(
-        "bad",
+        ("bad", "why"),
         [
-            {"all": 0, "matching": 0},
-            {"shards": {"total": 0, "failed": 0}, "all": 0, "matching": 0},
-            {"shards": {"total": 2, "failed": 1}},
-            {"timed_out": True},
-            {"relation": "gte"},
+            ({"all": 0}, "not one document was written"),
+            ({"shards": {"total": 0, "failed": 0}, "all": 0}, "no index matches"),
+            ({"shards": {"total": 2, "failed": 1}}, "1 of 2 shards failed"),
+            ({"timed_out": True}, "the time ran out"),
+            ({"relation": "gte"}, "not counted to the end"),
         ],
     )
-    def test_no_errors_where_nothing_was_searched_is_insufficient(self, documents, ask, bad):
+    def test_no_errors_where_nothing_was_searched_is_insufficient(self, documents, ask, bad, why):
         documents.update({"matching": 0, **bad})
         found = self.asked(ask, expect=0)
-        assert found.verdict == "insufficient", found.sentence
+        assert (found.verdict, why in found.sentence) == ("insufficient", True)
 
     def test_an_index_that_does_not_exist_is_an_error(self, ask, server):
         server.answers["/logs-*/_search"] = (

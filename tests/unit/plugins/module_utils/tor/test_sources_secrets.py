@@ -57,7 +57,7 @@ def test_a_file_without_one_line_of_text_is_an_error_that_does_not_show_it(tmp_p
         Reference("token", secret={"name": "db", "key": "bad"}),
         Reference("token", secret={"name": "db", "key": "binary"}),
     ],
-    ids=str,
+    ids=lambda reference: reference.options[0],
 )
 def test_a_reference_to_nothing_is_an_error(reference):
     with pytest.raises(ReleaseError):
