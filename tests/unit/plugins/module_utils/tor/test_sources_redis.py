@@ -76,8 +76,6 @@ ASKED = [("ping", "== true"), ("latency", "< 60 s"), ("keys", ">= 0"), ("hits", 
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"-NOAUTH Authentication required.\r\n",
         b"-LOADING Redis is loading the dataset in memory\r\n",
-        b"$-1\r\n",
-        b"$99999999999\r\n",
         b"$x\r\n",
         b"*1\r\n+PONG\r\n",
         b"\r\n",
@@ -86,6 +84,14 @@ ASKED = [("ping", "== true"), ("latency", "< 60 s"), ("keys", ">= 0"), ("hits", 
 def test_an_answer_that_is_none_is_an_error(server, select, expect, answer):
     server.answers = [answer]
     assert judge(server.server_address[1], select, expect).verdict == "error"
+
+
+@pytest.mark.parametrize(("select", "expect"), ASKED)
+@pytest.mark.parametrize("length", [b"-1", b"99999999999"])
+def test_a_length_that_cannot_be_is_refused_and_not_waited_for(server, select, expect, length):
+    server.answers = [b"$" + length + b"\r\n"]
+    found = judge(server.server_address[1], select, expect)
+    assert (found.verdict, f"has {int(length)} bytes" in found.sentence) == ("error", True)
 
 
 @pytest.mark.parametrize(("select", "expect"), ASKED)
