@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "build" / "collections"))
 
 from ansible_collections.runbook.release.plugins.module_utils.tor.judge.counts import Counts, Interval, Terms
 from ansible_collections.runbook.release.plugins.module_utils.tor.judge.power import Traffic, detected
@@ -126,10 +130,12 @@ def judge_table(runs: int = 2000) -> Iterator[Line]:
     from runner import Line
 
     for case in (*GOOD, *BURSTS):
-        yield Line(f"judge: good canaries failed, {case.title}", [100 * simulate(case, runs).failed], "%", 1.0)
+        yield Line(
+            f"judge: good canaries failed in {LOOKS} looks, {case.title}", [100 * simulate(case, runs).failed], "%", 1.0
+        )
     for case in BAD:
         outcome = simulate(case, runs)
         foretold = {"name": "power", "median": detected(case.traffic, case.canary / case.baseline, case.terms, 0.5)}
         foretold["p95"] = detected(case.traffic, case.canary / case.baseline, case.terms)
         yield Line(f"judge: seen after, {case.title}", outcome.seconds, "s", case.p95, peer=foretold)
-        yield Line(f"judge: never seen, {case.title}", [100 * (1 - outcome.failed)], "%", 5.0)
+        yield Line(f"judge: never seen in {LOOKS} looks, {case.title}", [100 * (1 - outcome.failed)], "%", 5.0)
