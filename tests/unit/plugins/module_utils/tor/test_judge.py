@@ -63,6 +63,7 @@ class Reference:
 class TestEvidence:
     counts = st.tuples(st.integers(0, 5), st.integers(6, 200), st.integers(0, 5), st.integers(6, 2000))
 
+    @settings(deadline=None)
     @given(st.lists(counts, max_size=8))
     def test_it_is_the_mixture_of_likelihood_ratios(self, given_counts):
         evidence, reference = RatioEvidence(1.2, WORSE), Reference(1.2, [1.2 * factor for factor in WORSE])
@@ -123,6 +124,7 @@ class TestDispersion:
 
 
 class TestObjective:
+    @settings(deadline=None)
     @given(st.integers(1, 500), st.integers(0, 20))
     def test_it_is_walds_ratio(self, good, bad):
         evidence = ShareEvidence(0.001, 0.01)
@@ -189,6 +191,7 @@ class TestRulings:
 
     some = st.tuples(st.integers(0, 30), st.integers(0, 9), st.integers(0, 300), st.integers(0, 9))
 
+    @settings(deadline=None)
     @given(st.lists(some, min_size=1, max_size=20), st.data())
     def test_one_more_bad_answer_of_the_canary_never_makes_it_better(self, counts, data):
         one = [Interval(Counts(min(b, n), n), Counts(min(c, m), m)) for n, b, m, c in counts]
@@ -199,6 +202,7 @@ class TestRulings:
         order = ["fail", "insufficient", "pass"]
         assert order.index(judge(worse, TERMS).verdict) <= order.index(judge(one, TERMS).verdict)
 
+    @settings(deadline=None)
     @given(st.lists(some, max_size=20))
     def test_nothing_passes_with_too_few_answers(self, counts):
         one = [Interval(Counts(min(b, n), n), Counts(min(c, m), m)) for n, b, m, c in counts]

@@ -54,6 +54,7 @@ def test_the_smallest_ratio_is_seen_within_the_time_and_a_smaller_one_is_not(rat
         assert detected(traffic, found * 0.99, TERMS) > within
 
 
+@settings(deadline=None)
 @given(st.floats(1, 500), st.floats(0.01, 0.9), st.floats(0.0005, 0.05))
 def test_more_traffic_is_never_slower(rate, share, bad):
     assert detected(Traffic(2 * rate, share, bad), 5, TERMS) <= detected(Traffic(rate, share, bad), 5, TERMS)

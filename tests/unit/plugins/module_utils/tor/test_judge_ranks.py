@@ -26,6 +26,7 @@ def test_the_statistic_is_scipys(canary, baseline):
     assert math.erfc(abs(z(canary, baseline)) / math.sqrt(2)) == pytest.approx(wanted, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-9, 9), min_size=4, max_size=12), st.lists(st.floats(-9, 9), min_size=4, max_size=12))
 def test_the_estimate_is_the_median_of_all_differences(canary, baseline):
     differences = [one - other for one in canary for other in baseline]

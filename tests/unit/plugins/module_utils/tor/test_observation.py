@@ -12,7 +12,7 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.observation im
     standing,
     taken_now,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 RUNBOOK = [{"every": "10m", "until": "1h"}, {"every": "30m", "until": "4h"}, {"every": "1h", "until": "24h"}]
@@ -89,6 +89,7 @@ class TestStanding:
         last = standing(self.TIMES, ENDED, [look(32)], ENDED + 90_000)
         assert (last.over, last.next) == (True, None)
 
+    @settings(deadline=None)
     @given(st.lists(st.floats(0, 90_000), min_size=1, max_size=60))
     def test_however_often_it_is_run_each_look_is_taken_or_missed_once(self, moments):
         taken = []
