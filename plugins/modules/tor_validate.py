@@ -141,8 +141,8 @@ EXAMPLES = r"""
         select: p95
         expect: < 1000 ms
         samples: 1000
-      - name: accuracy of the solar model
-        source: {kind: model, path: build/solar.csv, time_column: at, floor: 5}
+      - name: accuracy of the load forecast
+        source: {kind: model, path: build/forecast.csv, time_column: at, floor: 5}
         select: mape
         expect: < 10 %
         samples: 168
