@@ -25,7 +25,6 @@ from ..base import Ask, Readings, Source, World
 LARGEST = 64 * 1024 * 1024
 
 _AGE = "age"
-_NOT_WHOLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ElementTree.ParseError)
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Report(Source):
             found = self.look(content, "" if ask.select == _AGE else ask.select, subject)
         except (ExpectError, NothingMeasured):
             raise
-        except _NOT_WHOLE as exc:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             why = f"{type(exc).__name__} {exc}"
             raise ReleaseError(f"{self.text} is not whole, or something else: {why}") from exc
         made = self._made(found.made, changed)
@@ -157,7 +156,10 @@ def tree(text: str) -> ElementTree.Element:
     """An XML document; entities, by which a small file becomes a large one, are refused."""
     if "<!ENTITY" in text:
         raise ValueError("it declares entities")
-    return ElementTree.fromstring(text)
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as exc:
+        raise ValueError(f"not XML, {exc}") from exc
 
 
 def made_at(text: str | None) -> datetime | None:

@@ -91,7 +91,7 @@ class _Part:
         asked = [text for text in self.licences if Licence.normal(text) not in allowed]
         if not self.licences or set(asked) & set(self.unclear):
             raise LicenceError(f"it is not known what the licence of {self.title} is")
-        return all([Licence(text).permitted_by(allowed) for text in asked])
+        return all(Licence(text).permitted_by(allowed) for text in asked)
 
 
 @dataclass(frozen=True)
