@@ -132,3 +132,20 @@ def test_what_is_passed_on_by_the_api_server_never_passes_either(server, source,
     assert server.asked[0][0].startswith("/api/v1/namespaces/shop/services/web:80/proxy/")
     assert found.verdict in ("error", "insufficient"), found.sentence
     assert server.sent <= 64 * MEBIBYTE
+
+
+@pytest.mark.parametrize("status", [302, 401, 404, 500, 503])
+@pytest.mark.parametrize(
+    ("name", "path", "document", "more"),
+    [
+        ("alertmanager", "/api/v2/alerts", [], {"watchdog": ""}),
+        ("opensearch health", "/_cluster/health", {"status": "green"}, {}),
+        ("grafana", "/api/search", [], {}),
+    ],
+)
+def test_what_would_be_a_pass_is_none_under_a_bad_status(server, name, path, document, more, status):
+    server.answers[path] = document
+    assert judge(name, server.url, **more).verdict == "pass"
+    server.answers[path] = (status, document)
+    found = judge(name, server.url, **more)
+    assert (found.verdict, f"the answer was {status}" in found.sentence) == ("error", True)
