@@ -21,77 +21,37 @@ description:
   - With O(run.signing_key) the head of the ledger is then signed and kept in O(run.mirror). A head that cannot be
     signed is a warning.
 options:
-  criteria:
-    description: What must hold.
-    type: list
-    elements: dict
-    required: true
+  state:
+    description:
+      - V(evaluated) holds the gate.
+      - V(captured) measures, before a release, what criteria that refer to a baseline will be compared with, and
+        returns it as RV(baseline). Other criteria are left alone. Passed when all of them were measured.
+    type: str
+    choices: [evaluated, captured]
+    default: evaluated
+  baseline:
+    description:
+      - What a task with O(state=captured) returned as RV(baseline).
+      - Without it a criterion that refers to a baseline is V(insufficient).
+    type: dict
+  subject:
+    description:
+      - What reports have to be about. Those of another version or image, and older ones, are V(insufficient).
+      - A report that does not say for which version or image it was made is held to O(subject.newer_than) alone, but
+        a report on an image has to name its digest.
+    type: dict
     suboptions:
-      name:
-        description: What the criterion is called in verdicts.
+      version:
+        description: The version.
         type: str
-        required: true
-      clause:
-        description: The clause it comes from, for example C(TOR 7.1.6).
+      digest:
+        description: The digest of the image.
         type: str
-      source:
-        description:
-          - Where the value comes from, as C(kind) and the options of that kind.
-          - "C(http): C(url), C(address) (IP to connect to, host name and SNI stay), C(ca_cert). Each sample is a
-            request on a new connection. Redirects are answers and are not followed."
-          - "C(service): C(service), C(path), C(port), C(namespace). The same through the API server, so it reaches a
-            Service that nothing routes to yet."
-          - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version
-            only the answers of that version count, and a request that nobody answered is not its error. Waits for the
-            samples until the time is up. See M(runbook.release.witness)."
-          - "C(kubernetes): C(object_kind), C(name), C(namespace), C(api_version) (C(apps/v1) if not given)."
-        type: dict
-        required: true
-      select:
-        description:
-          - Which value.
-          - "C(http) and C(service): C(status), C(latency), C(error_share), C(header:NAME), a dotted key or JMESPath in
-            a JSON body, or a regular expression between slashes, of which the first group counts."
-          - "C(witness): C(error_share), C(failed), C(lost), C(requests), C(wrong_version), C(p50), C(p95), C(p99)."
-          - "C(kubernetes): C(desired), C(updated), C(ready), C(available), C(ready_share), C(restarts), or a dotted key
-            or JMESPath in the object."
-        type: str
-        required: true
-      aggregate:
-        description:
-          - How many values become one. Required when they differ.
-          - Percentiles are by nearest rank.
-        type: str
-        choices: [count, last, avg, sum, min, max, p50, p90, p95, p99]
-      expect:
-        description:
-          - What the value must be, for example C(< 500 ms), C(>= 95 %), C(== "ok"), C(== true) or C(200..299).
-          - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number in
-            a body is taken to be in the unit of the threshold.
-          - Times in C(ns), C(us), C(ms), C(s), C(min), C(h), C(d). Bytes in C(B), C(kB), C(MB), C(GB), C(KiB), C(MiB),
-            C(GiB). Power in C(W), C(kW), C(MW). Voltage in C(mV), C(V), C(kV). Rates in C(/s), C(/min), C(/h).
-        type: raw
-        required: true
-      severity:
-        description: A V(blocking) criterion keeps the gate closed, an V(advisory) one is only reported.
-        type: str
-        choices: [blocking, advisory]
-        default: blocking
-      samples:
-        description:
-          - How many observations the verdict needs.
-          - C(http) and C(service) make that many requests, C(witness) waits for that many answers.
-        type: int
-        default: 1
-      timeout:
-        description: Seconds this criterion may take.
-        type: float
-        default: 10
-      remedy:
-        description: One sentence that is shown when the criterion does not pass.
+      newer_than:
+        description: When the image was built, in ISO 8601 with its time zone or in seconds since the epoch.
         type: str
   namespace:
-    description: Namespace of what the sources C(service) and C(kubernetes) name, unless they name one themselves.
+    description: Namespace of what sources name in the cluster, unless they name one themselves.
     type: str
   deadline:
     description: Seconds one evaluation of all criteria may take.
@@ -102,6 +62,7 @@ options:
       - Go on evaluating for so many seconds. The first blocking criterion that fails ends it at once, otherwise the
         last evaluation counts.
       - What is V(insufficient) or in V(error) in between may still pass in the end.
+      - A baseline is captured once.
     type: float
     default: 0
   fail:
@@ -116,7 +77,9 @@ options:
     type: str
 requirements:
   - jmespath, for a O(criteria[].select) that is more than a dotted key
+  - psycopg2, for the sources C(sql) and C(model) from a database
 extends_documentation_fragment:
+  - runbook.release.criteria
   - runbook.release.kube
   - runbook.release.run
   - runbook.release.attributes
@@ -158,6 +121,49 @@ EXAMPLES = r"""
         expect: < 800 ms
         severity: advisory
 
+- name: Accept what was tested, scanned and measured for exactly this image
+  runbook.release.tor_validate:
+    subject: {version: "1.4.0", digest: "{{ image.digest }}", newer_than: "{{ image.created }}"}
+    criteria:
+      - name: all tests pass
+        clause: TOR 7.1.2
+        source: {kind: junit, path: build/junit.xml}
+        select: failed
+        expect: == 0
+        samples: 555
+      - name: no critical vulnerability
+        clause: TOR 7.1.6
+        source: {kind: trivy, path: build/trivy.json, accepted: [CVE-2026-1234 until 2026-12-31]}
+        select: critical
+        expect: == 0
+      - name: latency under load
+        source: {kind: k6, path: build/summary.json, exit_code: "{{ load_test.rc }}", trust_file_time: true}
+        select: p95
+        expect: < 1000 ms
+        samples: 1000
+      - name: accuracy of the load forecast
+        source: {kind: model, path: build/forecast.csv, time_column: at, floor: 5}
+        select: mape
+        expect: < 10 %
+        samples: 168
+
+- name: Remember how fast it was
+  runbook.release.tor_validate:
+    state: captured
+    criteria: "{{ criteria }}"
+  register: before
+
+- name: Let it be at most twice as slow
+  runbook.release.tor_validate:
+    baseline: "{{ before.baseline }}"
+    criteria:
+      - name: search
+        source: {kind: http, url: "https://shop.example.com/search?q=lamp"}
+        select: latency
+        aggregate: p95
+        samples: 20
+        expect: <= 2 x baseline
+
 - name: Hold a gate of a release and record it
   runbook.release.tor_validate:
     run: "{{ begun.run }}"
@@ -171,6 +177,17 @@ passed:
   description: Whether every blocking criterion passed.
   type: bool
   returned: always
+baseline:
+  description: What was captured, by the names of the criteria. To be given as O(baseline).
+  type: dict
+  returned: with O(state=captured)
+  sample:
+    search:
+      measure: p95 of latency
+      observed: 120.5
+      unit: ms
+      samples: 20
+      at: "2026-11-21T16:00:00Z"
 head:
   description: The newest entry of the ledger, which holds the verdicts. Keep it elsewhere.
   type: dict
@@ -232,12 +249,15 @@ verdicts:
     evidence:
       description: What the source had to say beyond the value.
       type: raw
+    at:
+      description: When measuring began.
+      type: str
+      sample: "2026-11-21T16:00:00Z"
     seconds:
       description: How long it took.
       type: float
 """
 
-import contextlib
 import functools
 import typing as t
 
@@ -248,13 +268,17 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.release import machine
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
-from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.baseline import Baseline
+from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion, parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
+from ansible_collections.runbook.release.plugins.module_utils.tor.subject import Subject
+
+if t.TYPE_CHECKING:
+    from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
 
 _CRITERION = {
     "name": {"type": "str", "required": True},
@@ -268,12 +292,16 @@ _CRITERION = {
     "timeout": {"type": "float", "default": 10},
     "remedy": {"type": "str"},
 }
+_SUBJECT = {"version": {"type": "str"}, "digest": {"type": "str"}, "newer_than": {"type": "str"}}
 
 
 def tor_validate_argument_spec() -> ArgumentSpec:
     return ArgumentSpec(
         {
             "criteria": {"type": "list", "elements": "dict", "required": True, "options": _CRITERION},
+            "state": {"type": "str", "choices": ["evaluated", "captured"], "default": "evaluated"},
+            "baseline": {"type": "dict"},
+            "subject": {"type": "dict", "options": _SUBJECT},
             "namespace": {"type": "str"},
             "deadline": {"type": "float", "default": 60},
             "hold": {"type": "float", "default": 0},
@@ -289,23 +317,49 @@ def tor_validate_argument_spec() -> ArgumentSpec:
 def main() -> t.NoReturn:
     module = AnsibleModule(supports_check_mode=True, **tor_validate_argument_spec().to_kwargs())
     params = module.params
-    head: dict[str, t.Any] = {}
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
         connect = functools.cache(lambda: kube_client(module))
-        recording = journal(connect(), run, module.warn) if run else contextlib.nullcontext(Book())
-        with recording as book:
-            world = World(params["namespace"] or "", connect)
-            gate = evaluate(criteria, world, params["deadline"], params["hold"], book.check)
-            if params["gate"]:
-                book.note(machine.gate(params["gate"], params["component"]), after=gate.record())
-                head = book.sign()
+        world = world_of(params, connect)
+        look = functools.partial(measured, params, criteria, world)
+        gate, head = in_release(module, run, connect(), look) if run else (look(lambda: None), {})
     result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
+    if params["state"] == "captured":
+        result["baseline"] = baseline_of(gate)
     if head:
         result["head"] = head
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)
+
+
+def measured(params: dict[str, t.Any], criteria: list[Criterion], world: World, check: t.Callable[[], None]) -> Gate:
+    if params["state"] == "captured":
+        return capture(criteria, world, params["deadline"])
+    return evaluate(criteria, world, params["deadline"], params["hold"], check)
+
+
+def in_release(
+    module: AnsibleModule, run: Run, client: KubeClient, look: t.Callable[[t.Callable[[], None]], Gate]
+) -> tuple[Gate, dict[str, t.Any]]:
+    """The gate, held under the lock and recorded if it has a name, and the head of the ledger if it was signed.
+
+    What this needs takes longer to import than most criteria take, so it is imported here.
+    """
+    from ansible_collections.runbook.release.plugins.module_utils.release import machine
+    from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+
+    with journal(client, run, module.warn) as book:
+        gate = look(book.check)
+        if not module.params["gate"]:
+            return gate, {}
+        book.note(machine.gate(module.params["gate"], module.params["component"]), after=gate.record())
+        return gate, book.sign()
+
+
+def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient]) -> World:
+    about = {name: text for name, text in (params["subject"] or {}).items() if text}
+    return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(params["baseline"]))
 
 
 def summary(gate: Gate) -> str:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from criteria import criteria
+from judge import judge_table
 from runner import RECORDS, ROOT, Asker, Line, must, playbook
 
 GOOD, BETTER, CRASHING = "6.9.2", "6.9.3", "6.9.5"
@@ -173,4 +175,6 @@ MEASURES: dict[str, Callable[[], Iterator[Line]]] = {
     "fail_fast": fail_fast,
     "repeat": repeat,
     "zeros": zeros,
+    "criteria": criteria,
+    "judge": judge_table,
 }

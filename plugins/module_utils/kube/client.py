@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 
 FIELD_MANAGER = "runbook.release"
 PAGE = 500
+SERVICE_BODY_LIMIT = 8 * 1024 * 1024
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 Obj = dict[str, t.Any]
@@ -267,11 +268,21 @@ class KubeClient:
     ) -> tuple[int, dict[str, str], bytes]:
         """GET from a Service through the API server's proxy, once: status, headers (lower case) and body.
 
-        A Service without endpoints answers 503. Prefix the Service with ``https:`` when it speaks TLS.
+        The body may have 8 MiB. A Service without endpoints answers 503. Prefix the Service with ``https:`` when it
+        speaks TLS.
         """
         asked = Asked("get", SERVICE, namespace, service, "proxy")
         target = SERVICE.path(namespace, f"{service}:{port}", "proxy") + "/" + path.lstrip("/")
-        request = Request(asked, "GET", target, accept="*/*", headers=headers, read_timeout=timeout, retry=Retry.UNSENT)
+        request = Request(
+            asked,
+            "GET",
+            target,
+            accept="*/*",
+            headers=headers,
+            read_timeout=timeout,
+            retry=Retry.UNSENT,
+            body_limit=SERVICE_BODY_LIMIT,
+        )
         answer = self.transport.answer(request)
         status = answer.status_object()
         if status is not None and answer.status in (401, 403, 404):

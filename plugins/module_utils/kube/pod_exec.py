@@ -17,15 +17,17 @@ from .faults import Asked, fault_of, unreachable
 from .kinds import POD
 
 STDOUT, STDERR, OUTCOME = 1, 2, 3
+OUTPUT_LIMIT = 4 * 1024 * 1024
 
 
 def run_in_pod(
     connection: Connection, pod: str, namespace: str, container: str, argv: t.Sequence[str], timeout: float
 ) -> tuple[int, str]:
-    """Exit code and output (both streams) of ``argv``."""
+    """Exit code and output (both streams) of ``argv``; an error when it does not end, or writes without end."""
     asked = Asked("exec into", POD, namespace, pod)
     stream = open_exec(connection, asked, container, argv)
     output: list[str] = []
+    size = 0
     deadline = time.monotonic() + timeout
     try:
         while stream.is_open():
@@ -38,7 +40,15 @@ def run_in_pod(
                     output="".join(output)[-4000:],
                 )
             stream.update(timeout=remaining)
-            output += [stream.read_channel(channel) for channel in (STDOUT, STDERR) if stream.peek_channel(channel)]
+            written = [stream.read_channel(channel) for channel in (STDOUT, STDERR) if stream.peek_channel(channel)]
+            output += written
+            size += sum(map(len, written))
+            if size > OUTPUT_LIMIT:
+                raise NotReady(
+                    f"{argv[0]} wrote more than {OUTPUT_LIMIT} characters",
+                    where=f"pod {namespace}/{pod}, container {container}",
+                    remedy="let it write only what is needed",
+                )
         output += [stream.read_channel(channel) for channel in (STDOUT, STDERR)]
         return exit_code(asked, argv, stream.read_channel(OUTCOME)), "".join(output)
     finally:

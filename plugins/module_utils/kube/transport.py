@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from ..errors import ApiError
 from .backoff import Backoff, Pacing
 from .faults import Asked, fault_of, is_permanent, unreachable
 
@@ -25,6 +26,7 @@ FIRST_PATIENCE = 5.0
 RUN_PATIENCE = 60.0
 ATTEMPTS_AT_500 = 3
 JSON = "application/json"
+CHUNK = 65536
 
 
 class Retry(enum.Enum):
@@ -52,7 +54,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class Request:
-    """One request; ``asked`` is how errors speak of it, ``guard`` may forbid each attempt by an error."""
+    """One request; ``asked`` is how errors speak of it, ``guard`` may forbid each attempt by an error.
+
+    ``body_limit``: bytes an answer may have, for those that the API server only passes on.
+    """
 
     asked: Asked
     method: str
@@ -65,6 +70,7 @@ class Request:
     retry: Retry = Retry.SAFE
     read_timeout: float = READ_TIMEOUT
     guard: t.Callable[[], None] | None = None
+    body_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ class Transport:
             if request.guard is not None:
                 request.guard()
             try:
-                response = self._exchange(request, preload=True)
+                response = self._exchange(request, preload=request.body_limit is None)
+                body = response.data if request.body_limit is None else _bounded(response, request)
             except urllib3.exceptions.HTTPError as error:
                 sent = not isinstance(
                     error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
@@ -136,7 +143,7 @@ class Transport:
                 fault.uncertain = uncertain
                 raise fault from error
             self._answered = True
-            answer = Answer(response.status, response.headers, response.data, uncertain)
+            answer = Answer(response.status, response.headers, body, uncertain)
             retry_after = _retry_after(answer.headers)
             if self._again(request, answer, backoff.attempts) and backoff.wait(self.patience.later, retry_after):
                 uncertain = uncertain or answer.status != 429
@@ -192,6 +199,18 @@ class Transport:
             redirect=False,
             retries=False,
         )
+
+
+def _bounded(response: t.Any, request: Request) -> bytes:
+    body = bytearray()
+    for chunk in response.stream(CHUNK):
+        body += chunk
+        if len(body) > (request.body_limit or 0):
+            response.close()
+            asked, size = request.asked, f"larger than {request.body_limit} bytes"
+            what = f"cannot {asked.verb} {asked.object}: the answer is {size}"
+            raise ApiError(what, status=int(response.status), verb=asked.verb, object=asked.object)
+    return bytes(body)
 
 
 def _retry_after(headers: t.Mapping[str, str]) -> float:

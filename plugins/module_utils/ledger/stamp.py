@@ -34,7 +34,8 @@ class Authority:
             self._openssl(["-query", "-data", data, "-sha256", "-cert", "-out", query])
             with open(query, "rb") as file:
                 asked = file.read()
-            status, headers, body = web.post(self.url, asked, QUERY, timeout=TIMEOUT)
+            call = web.Call(self.url, method="POST", headers={"Content-Type": QUERY}, body=asked)
+            status, headers, body = web.send(call, timeout=TIMEOUT)
             kind = {name.lower(): value for name, value in headers.items()}.get("content-type", "")
             if status != 200 or kind.partition(";")[0].strip() != REPLY:
                 raise self._refused(f"it answers {status} with {kind or 'no content type'}")

@@ -115,6 +115,8 @@ def _course(content: Content) -> Iterator[str]:
         sees = f"about {step['answers']} answers, sees an error share of {step['sees']} or more"
         told = sees if step["sees"] else "seen by nobody"
         yield f"{step['weight']} % of the traffic for {content['shift']['hold']} s: {told}"
+    for one in content["judged"]:
+        yield from (f"Judge of {one['name']}: {sentence}" for sentence in one["steps"])
     if watching := witness_text(content["witness"]):
         yield f"Witness: no request lost, {watching}"
     yield from _gate("At each step", content["gates"].get("step", []))

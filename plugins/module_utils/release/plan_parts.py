@@ -128,6 +128,26 @@ def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
     return {"weight": weight, "answers": answers, "sees": "" if share is None else f"{percent(share)} %"}
 
 
+def foretold(criteria: Sequence[Given], shift: Given, rate: float) -> list[dict[str, Any]]:
+    """What the judge will be able to see at each step, of every criterion that asks it; in sentences."""
+    from ..tor.criterion import parse_criteria
+    from ..tor.judge.power import foresee
+
+    asked = [one for one in criteria if isinstance(one, Mapping) and (one.get("source") or {}).get("kind") == "judge"]
+    steps = [weight for weight in shift["steps"] if weight < 100]
+    return [
+        {
+            "name": line(one.name),
+            "steps": [foresee(rate, weight, shift["hold"], _terms(one))["sentence"] for weight in steps],
+        }
+        for one in parse_criteria(asked)
+    ]
+
+
+def _terms(criterion: Any) -> Any:
+    return criterion.source.terms(criterion.select)
+
+
 def percent(share: float) -> str:
     """Two digits that count: 5.8, 0.3, 0.042."""
     return f"{Decimal(f'{share * 100:.2g}'):f}"

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ReleaseError
 from .aggregate import AGGREGATES
-from .expect import Expectation, ExpectError, parse
-
-if TYPE_CHECKING:
-    from .sources.base import Source
+from .expect import Expectation, ExpectError
+from .grammar import parse
+from .mistakes import unknown
+from .sources.base import Source
+from .sources.registry import build, mistakes_in, source_class
 
 BLOCKING, ADVISORY = "blocking", "advisory"
 
@@ -68,20 +68,7 @@ def parse_criteria(given: Sequence[Any]) -> list[Criterion]:
     return criteria
 
 
-def unknown(given: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    """One mistake per key that nobody reads, with what was probably meant."""
-    mistakes = []
-    for key in given:
-        if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-            mistakes.append(f".{key}: unknown, {meant}")
-    return mistakes
-
-
 def _criterion(entry: Mapping[str, Any]) -> Criterion:
-    from .sources.registry import build
-
     return Criterion(
         name=str(entry["name"]),
         source=build(entry["source"]),
@@ -118,8 +105,6 @@ def _not_a_number(entry: Mapping[str, Any], field: str, least: float) -> list[st
 
 def _mistakes_of_meaning(entry: Mapping[str, Any]) -> list[str]:
     """What only the source and the expectation know, and whether the two fit."""
-    from .sources.registry import mistakes_in, source_class
-
     mistakes = mistakes_in(entry["source"])
     if mistakes:
         return [f".source{mistake}" for mistake in mistakes]

@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ..errors import ReleaseError
 from .aggregate import aggregate
 from .criterion import Criterion
-from .expect import ExpectError, NothingMeasured
+from .expect import ExpectError, NothingMeasured, Reference
+from .moments import shown
 from .sources.base import Ask, World
 from .verdict import FAIL, PASS, Verdict, error, insufficient, judged
 
 MOST_RECORDED = 60
 _PACE = 1.0
 _GRACE = 0.5
+_AT_ONCE, _AT_MOST, _ONE_MORE = 100, 500, 0.005
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ def evaluate(
 
 def measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
     """The verdict on one criterion; whatever goes wrong is a verdict, too."""
-    began = time.monotonic()
-    return _measure(criterion, world, min(began + criterion.timeout, deadline)).after(time.monotonic() - began)
+    began, at = time.monotonic(), shown(datetime.now(UTC))
+    return _measure(criterion, world, min(began + criterion.timeout, deadline)).of(at, time.monotonic() - began)
 
 
 def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
@@ -83,8 +88,9 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
             return insufficient(criterion, why, readings.samples, source.text, readings.evidence)
         value = aggregate(readings.values, criterion.aggregate)
         unit = "" if criterion.aggregate == "count" else source.unit_of(criterion.select)
-        judgement = criterion.expect.judge(value, unit)
-        return judged(criterion, judgement, readings.samples, source.text, readings.evidence)
+        beside = Reference(partial(world.baseline.of, criterion.name, criterion.measure))
+        judgement = criterion.expect.judge(value, unit, beside)
+        return judged(criterion, judgement, readings, source.text)
     except NothingMeasured as exc:
         return insufficient(criterion, str(exc), source=source.text)
     except (ExpectError, ReleaseError, OSError) as exc:
@@ -108,20 +114,28 @@ def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impa
     )
 
 
-def _as_they_come(criteria: Iterable[Criterion], world: World, deadline: float) -> Iterator[tuple[int, Verdict]]:
-    """A thread each, so that a source that hangs holds up nobody; what has no verdict by the deadline gets none."""
+def _as_they_come(criteria: Sequence[Criterion], world: World, deadline: float) -> Iterator[tuple[int, Verdict]]:
+    """A thread each, so that a source that hangs holds up nobody; what has no verdict by the deadline gets none.
+
+    Of very many only some begin at once, the others one by one: each as soon as another one ends, or a moment later.
+    """
     done: queue.SimpleQueue[tuple[int, Verdict]] = queue.SimpleQueue()
+    latest = time.monotonic()
+    waiting = 0
 
     def work(place: int, criterion: Criterion) -> None:
         done.put((place, measure(criterion, world, deadline)))
 
-    waiting = 0
-    latest = time.monotonic()
     for place, criterion in enumerate(criteria):
+        if waiting >= _AT_ONCE:
+            with contextlib.suppress(queue.Empty):
+                yield done.get(timeout=_ONE_MORE if waiting < _AT_MOST else max(0.0, latest - time.monotonic()))
+                waiting -= 1
+            if time.monotonic() >= deadline:
+                break
         threading.Thread(target=work, args=(place, criterion), daemon=True).start()
-        latest = max(latest, time.monotonic() + criterion.timeout)
+        latest = min(max(latest, time.monotonic() + criterion.timeout + _GRACE), deadline + _GRACE)
         waiting += 1
-    latest = min(latest, deadline) + _GRACE
     while waiting:
         try:
             yield done.get(timeout=max(0.0, latest - time.monotonic()))

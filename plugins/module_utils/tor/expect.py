@@ -1,25 +1,25 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is expected of a value: `< 500 ms`, `>= 95 %`, `== "ok"`, `200..299`."""
+"""The kinds of expectations, and what they make of a value. How they are written is in grammar."""
 
 from __future__ import annotations
 
 import math
 import operator
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Protocol
 
-from .units import NUMBER, SHARE, Quantity, UnitError, exactly, quantity, rounded
+from .moments import SKEW, like_a_moment, moment
+from .units import NUMBER, SHARE, TIME, Quantity, UnitError, exactly, quantity, rounded
 
-_COMPARISON = re.compile(r"(?P<operator><=|>=|==|!=|<|>)\s*(?P<operand>.+)", re.DOTALL)
-_RANGE = re.compile(r"(?P<low>.+?)\s*\.\.\s*(?P<high>.+)")
-_QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>.*)(?P=quote)""", re.DOTALL)
-_WORDS: dict[str, bool] = {"true": True, "false": False}
-_ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {
+_VERSION = re.compile(r"\s*v?(?P<numbers>\d+(?:\.\d+)*)")
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -39,12 +39,27 @@ class NothingMeasured(ValueError):
 
 @dataclass(frozen=True)
 class Judgement:
-    """`margin` is how far the value is on the good side of the threshold, negative on the bad one, in `unit`."""
+    """`margin` is how far the value is on the good side of the threshold, negative on the bad one, in `unit`.
+
+    `threshold` is what the text of the expectation came to, when that is more than the text says.
+    """
 
     holds: bool
     observed: Any
     margin: int | float | None = None
     unit: str = ""
+    threshold: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a value is compared with besides the threshold: the time (seconds since the epoch), and the baseline."""
+
+    baseline: Callable[[], Quantity | None] = lambda: None
+    now: Callable[[], float] = time.time
+
+
+ALONE = Reference()
 
 
 class Expectation(Protocol):
@@ -57,7 +72,7 @@ class Expectation(Protocol):
     def check_unit(self, unit: str) -> None:
         """Refuse a threshold that can never be compared with values of this unit."""
 
-    def judge(self, value: Any, unit: str | None) -> Judgement:
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
         """`unit` is that of `value`; None takes a bare number to be in the unit of the threshold."""
 
 
@@ -70,7 +85,7 @@ class Comparison:
     def check_unit(self, unit: str) -> None:
         _comparable(self.threshold, unit)
 
-    def judge(self, value: Any, unit: str | None) -> Judgement:
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
         found = _measured(value, unit, self.threshold.unit)
         holds = _ORDER[self.relation](found.number, self.threshold.number)
         return Judgement(holds, rounded(found.number), self._margin(found.number), self.threshold.unit)
@@ -94,7 +109,7 @@ class Range:
     def check_unit(self, unit: str) -> None:
         _comparable(self.high, unit)
 
-    def judge(self, value: Any, unit: str | None) -> Judgement:
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
         found = _measured(value, unit, self.high.unit)
         margin = min(found.number - self.low.number, self.high.number - found.number)
         return Judgement(margin >= 0, rounded(found.number), rounded(margin), self.high.unit)
@@ -111,7 +126,7 @@ class Same:
     def check_unit(self, unit: str) -> None:
         raise ExpectError(f"{self.text} is not about a number, but the measured value is one")
 
-    def judge(self, value: Any, unit: str | None) -> Judgement:
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
         if value is None:
             raise NothingMeasured("the value is null")
         if isinstance(self.wanted, bool):
@@ -124,45 +139,76 @@ class Same:
         return Judgement((value == self.wanted) is self.equal, value)
 
 
-def parse(given: Any) -> Expectation:
-    """Read an expectation; a bare number or truth value expects exactly that."""
-    if isinstance(given, bool):
-        return Same(str(given).lower(), given, equal=True)
-    if isinstance(given, int | float):
-        return _comparison(f"== {given}", "==", str(given))
-    text = str(given or "").strip()
-    comparison = _COMPARISON.fullmatch(text)
-    if comparison:
-        return _comparison(text, comparison["operator"], comparison["operand"].strip())
-    interval = _RANGE.fullmatch(text)
-    if interval:
-        return _range(text, interval["low"], interval["high"])
-    raise ExpectError(f'{text!r} is not an expectation; write for example < 500 ms, >= 95 %, == "ok" or 200..299')
+@dataclass(frozen=True)
+class OfBaseline:
+    """A multiple of what the same criterion measured before the release."""
+
+    text: str
+    relation: str
+    factor: Fraction
+
+    def check_unit(self, unit: str) -> None:
+        """A baseline has the unit of the value."""
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        baseline = beside.baseline()
+        if baseline is None:
+            raise NothingMeasured("there is no baseline of it; capture one before the release")
+        threshold = Quantity(baseline.number * self.factor, baseline.unit)
+        judgement = Comparison(self.text, self.relation, threshold).judge(value, unit)
+        return Judgement(judgement.holds, judgement.observed, judgement.margin, judgement.unit, str(threshold))
 
 
-def _comparison(text: str, relation: str, operand: str) -> Expectation:
-    quoted = _QUOTED.fullmatch(operand)
-    wanted = quoted["text"] if quoted else _WORDS.get(operand)
-    if wanted is None:
-        try:
-            return Comparison(text, relation, quantity(operand))
-        except UnitError as exc:
-            raise ExpectError(f"{text!r}: {exc}; text needs quotes") from exc
-    if relation not in ("==", "!="):
-        raise ExpectError(f"{text!r}: text and truth values can be compared by == and != only")
-    return Same(text, wanted, equal=relation == "==")
+@dataclass(frozen=True)
+class Within:
+    """An age, or a point in time that is not longer ago."""
+
+    text: str
+    limit: Quantity
+
+    def check_unit(self, unit: str) -> None:
+        _comparable(self.limit, unit)
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        age = _age(value, unit, beside.now()).within(self.limit.unit)
+        margin = self.limit.number - age.number
+        return Judgement(margin >= 0, rounded(age.number), rounded(margin), self.limit.unit)
 
 
-def _range(text: str, low: str, high: str) -> Expectation:
-    try:
-        end = quantity(high)
-        start = quantity(low)
-        start = start.within(end.unit) if start.unit else Quantity(start.number, end.unit)
-    except UnitError as exc:
-        raise ExpectError(f"{text!r}: {exc}") from exc
-    if start.number > end.number:
-        raise ExpectError(f"{text!r}: the range is empty")
-    return Range(text, start, end)
+@dataclass(frozen=True)
+class Version:
+    """The parts of a version that are written are compared: 1.28.3 is `== v1.28`, not `> v1.28`."""
+
+    text: str
+    relation: str
+    wanted: tuple[int, ...]
+
+    def check_unit(self, unit: str) -> None:
+        raise ExpectError(f"{self.text} is about a version, but the measured value is a number")
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        if value is None:
+            raise NothingMeasured("the value is null")
+        match = _VERSION.match(value) if isinstance(value, str) else None
+        if match is None:
+            raise ExpectError(f"{_shown(value)} is not a version")
+        found = tuple(int(number) for number in match["numbers"].split("."))
+        padded = (*found, *[0] * len(self.wanted))[: len(self.wanted)]
+        return Judgement(_ORDER[self.relation](padded, self.wanted), value)
+
+
+@dataclass(frozen=True)
+class AnyNumber:
+    """What a baseline is captured by: whatever number was measured."""
+
+    text: str = "a number"
+
+    def check_unit(self, unit: str) -> None:
+        """Any will do."""
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        found = _measured(value, unit, None)
+        return Judgement(True, rounded(found.number), unit=found.unit)
 
 
 def _comparable(threshold: Quantity, unit: str) -> None:
@@ -176,8 +222,8 @@ def _comparable(threshold: Quantity, unit: str) -> None:
         raise ExpectError(str(exc)) from exc
 
 
-def _measured(value: Any, unit: str | None, wanted: str) -> Quantity:
-    """The value in the unit of the threshold."""
+def _measured(value: Any, unit: str | None, wanted: str | None) -> Quantity:
+    """The value in the unit of the threshold, or in its own if there is none."""
     if value is None:
         raise NothingMeasured("the value is null")
     if isinstance(value, float) and not math.isfinite(value):
@@ -190,11 +236,34 @@ def _measured(value: Any, unit: str | None, wanted: str) -> Quantity:
             found = Quantity(exactly(value))
         else:
             raise UnitError(f"{_shown(value)} is not a number")
-        return Quantity(found.number, wanted if unit is None else unit).within(wanted)
+        own = Quantity(found.number, (wanted or "") if unit is None else unit)
+        return own if wanted is None else own.within(wanted)
     except UnitError as exc:
         if isinstance(value, str) and value.strip().lstrip("+-").lower() in ("nan", "inf", "infinity"):
             raise NothingMeasured(f"the value is {value}") from exc
         raise ExpectError(str(exc)) from exc
+
+
+def _age(value: Any, unit: str | None, now: float) -> Quantity:
+    """How long ago; what lies in the future by more than clocks may differ says nothing."""
+    there = _there(value) if not unit else None
+    age = _measured(value, unit, None) if there is None else Quantity(exactly(round(now - there.timestamp(), 3)), "s")
+    if age.dimension != TIME:
+        raise ExpectError(f"{_shown(value)} is neither a time nor an age with a unit")
+    if age.base < -SKEW:
+        raise NothingMeasured(f"it lies {rounded(-age.base)} s in the future, so the clocks differ")
+    return Quantity(max(age.number, Fraction(0)), age.unit)
+
+
+def _there(value: Any) -> datetime | None:
+    """The point in time that this is, if it is meant to be one."""
+    text = str(value)
+    try:
+        if isinstance(value, datetime) or (not isinstance(value, bool) and like_a_moment(text)):
+            return moment(text)
+    except ValueError as exc:
+        raise ExpectError(str(exc)) from exc
+    return None
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .criterion import Criterion
 from .expect import Judgement
+from .sources.base import Readings
 
 PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
 LONGEST = 100
@@ -30,14 +31,15 @@ class Verdict:
     samples: int = 0
     source: str = ""
     evidence: Any = None
+    at: str = ""
     seconds: float = 0.0
 
     @property
     def blocks(self) -> bool:
         return self.verdict != PASS and self.criterion.blocking
 
-    def after(self, seconds: float) -> Verdict:
-        return replace(self, seconds=round(seconds, 3))
+    def of(self, at: str, seconds: float) -> Verdict:
+        return replace(self, at=at, seconds=round(seconds, 3))
 
     def report(self) -> dict[str, Any]:
         return {
@@ -53,6 +55,7 @@ class Verdict:
             "sentence": self.sentence,
             "source": self.source,
             "evidence": self.evidence,
+            "at": self.at,
             "seconds": self.seconds,
         }
 
@@ -66,10 +69,13 @@ class Verdict:
         }
 
 
-def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str, evidence: Any) -> Verdict:
+def judged(criterion: Criterion, judgement: Judgement, readings: Readings, source: str) -> Verdict:
     unit = f" {judgement.unit}" if judgement.unit and not judgement.unit.startswith("/") else judgement.unit
     shown = f'"{judgement.observed}"' if isinstance(judgement.observed, str) else judgement.observed
-    sentence = f"{criterion.title}: {criterion.measure} is {shown}{unit}, expected {criterion.expect.text}"
+    threshold = f" ({judgement.threshold})" if judgement.threshold else ""
+    sentence = f"{criterion.title}: {criterion.measure} is {shown}{unit}, expected {criterion.expect.text}{threshold}"
+    if readings.remark:
+        sentence += f": {readings.remark}"
     return Verdict(
         criterion,
         PASS if judgement.holds else FAIL,
@@ -77,9 +83,9 @@ def judged(criterion: Criterion, judgement: Judgement, samples: int, source: str
         judgement.observed,
         judgement.unit,
         judgement.margin,
-        samples,
+        readings.samples,
         source,
-        evidence,
+        readings.evidence,
     )
 
 

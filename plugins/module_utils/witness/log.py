@@ -141,7 +141,7 @@ def tally(parts: Iterable[Columns], versions: Iterable[str]) -> Tally:
         first_failures += _failures(part, allowed, _EXAMPLES - len(first_failures))
         moments += [*_extremes(part.starts), *_extremes(part.ends)]
     rows = [
-        _Row(_text(shape), answered_ok(_text(outcome)), _version(version), duration, count)
+        _Row(_text(shape), answered_ok(_text(outcome)), version_of(version), duration, count)
         for (shape, outcome, version, duration), count in counts.items()
     ]
     return Tally(
@@ -200,7 +200,7 @@ def _extremes(moments: Sequence[int]) -> tuple[int, ...]:
 
 def _failures(part: Columns, allowed: set[str], most: int) -> list[Request]:
     failing = {outcome for outcome in set(part.outcomes) if not answered_ok(_text(outcome))}
-    wrong = {version for version in set(part.versions) if _version(version) not in allowed}
+    wrong = {version for version in set(part.versions) if version_of(version) not in allowed}
     if not failing and not wrong:
         return []
     places = (
@@ -217,11 +217,12 @@ def _request(part: Columns, place: int) -> Request:
         part.ends[place],
         _text(part.shapes[place]),
         _text(part.outcomes[place]),
-        _version(part.versions[place]),
+        version_of(part.versions[place]),
     )
 
 
-def _version(quoted: bytes) -> str:
+def version_of(quoted: bytes) -> str:
+    """The version a line of the log names."""
     return NO_VERSION if quoted == b"-" else unquote(_text(quoted))
 
 

@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 from ...errors import ReleaseError
 from ..select import pick
 from .base import Ask, Readings
+from .measure import split
 
 HEADER = "header:"
-SELECTS = {"status": "", "latency": "ms", "error_share": "share"}
+SHARE, STREAK = "error_share", "failures_in_a_row"
+SELECTS = {"status": "", "latency": "ms", SHARE: "share", STREAK: ""}
 
 _EXCERPT = 200
+_LOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -40,39 +44,89 @@ Request = Callable[[float], Answer]
 """Send one request; it may take so many seconds."""
 
 
-def sample(request: Request, ask: Ask) -> Readings:
+@dataclass(frozen=True)
+class Pace:
+    """`duration` spreads the samples over so many seconds, `patience` bounds each request; 0 leaves either open."""
+
+    duration: float = 0.0
+    patience: float = 0.0
+
+    def turns(self, ask: Ask) -> Iterator[float]:
+        """When it is time for the next request, how many seconds it may take; ends at the deadline."""
+        began, number = time.monotonic(), 0
+        while True:
+            due = began + number * self.duration / max(1, ask.samples)
+            time.sleep(max(0.0, min(due - time.monotonic(), ask.left)))
+            if not ask.left:
+                return
+            yield min(ask.left, self.patience or ask.left)
+            number += 1
+
+
+@dataclass
+class _Seen:
+    answers: list[Answer] = field(default_factory=list)
+    latencies: list[Fraction] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    course: list[bool] = field(default_factory=list)
+
+    def is_enough(self, ask: Ask) -> bool:
+        wanted = max(1, ask.samples)
+        if ask.select == "latency":  # errors tell nothing about it, and are made up for up to a limit
+            return len(self.latencies) >= wanted or len(self.course) >= 2 * wanted
+        return len(self.course) >= wanted
+
+    def readings(self, select: str) -> Readings:
+        failed = self.course.count(False)
+        evidence: dict[str, Any] = {"failed": failed} if failed else {}
+        if self.answers:
+            evidence |= {"status": self.answers[-1].status, "body": self.answers[-1].text[:_EXCERPT]}
+        if self.lost:
+            evidence["lost"] = self.lost[:_LOST_SHOWN]
+        if select == "latency":
+            remark = f"{failed} of {len(self.course)} answers were errors and do not count" if failed else ""
+            return Readings(self.latencies, len(self.latencies), evidence, remark)
+        return Readings(self._values(select), len(self.course), evidence)
+
+    def _values(self, select: str) -> list[Any]:
+        if select == SHARE:
+            return [Fraction(self.course.count(False), len(self.course))] if self.course else []
+        if select == STREAK:
+            return [max((len(list(run)) for good, run in groupby(self.course) if not good), default=0)]
+        if select == "status":
+            return [answer.status for answer in self.answers]
+        return [value for answer in self.answers for value in _found_in(answer, select)]
+
+
+def sample(request: Request, ask: Ask, pace: Pace | None = None) -> Readings:
     """One request after the other, as many as the criterion wants; one that runs into its deadline says nothing."""
-    answers: list[Answer] = []
-    latencies: list[Fraction] = []
-    lost: list[str] = []
-    while len(answers) + len(lost) < max(1, ask.samples) and ask.left:
+    seen = _Seen()
+    for seconds in (pace or Pace()).turns(ask):
         began = time.monotonic_ns()
         try:
-            answers.append(request(ask.left))
-            latencies.append(Fraction(time.monotonic_ns() - began, 10**6))
+            answer = request(seconds)
         except (OSError, ReleaseError) as exc:
-            if answers and not ask.left:
+            if seen.course and not ask.left:
                 break
-            if ask.select != "error_share":
+            if ask.select not in (SHARE, STREAK):
                 raise
-            lost.append(str(exc))
-    return Readings(_values(ask.select, answers, latencies, lost), len(answers) + len(lost), _evidence(answers, lost))
+            seen.lost.append(str(exc))
+            seen.course.append(False)
+        else:
+            seen.answers.append(answer)
+            seen.course.append(answer.good)
+            if answer.good:
+                seen.latencies.append(Fraction(time.monotonic_ns() - began, 10**6))
+        if seen.is_enough(ask):
+            break
+    return seen.readings(ask.select)
 
 
-def _values(select: str, answers: list[Answer], latencies: list[Fraction], lost: list[str]) -> list[Any]:
-    if select == "status":
-        return [answer.status for answer in answers]
-    if select == "latency":
-        return list(latencies)
-    if select == "error_share":
-        sent = len(answers) + len(lost)
-        return [Fraction(len(lost) + sum(not answer.good for answer in answers), sent)] if sent else []
+def _found_in(answer: Answer, select: str) -> list[Any]:
+    """In an answer that is none, nothing is looked for: an error page may say anything."""
+    if not answer.good:
+        raise ReleaseError(f"the answer was {answer.status}: {answer.text[:_EXCERPT]}")
     if select.startswith(HEADER):
         name = select.removeprefix(HEADER).strip().lower()
-        return [value for answer in answers for key, value in answer.headers.items() if key.lower() == name]
-    return [value for answer in answers for value in pick(select, answer.text)]
-
-
-def _evidence(answers: list[Answer], lost: list[str]) -> dict[str, Any]:
-    last = {"status": answers[-1].status, "body": answers[-1].text[:_EXCERPT]} if answers else {}
-    return {**last, **({"lost": lost[:5]} if lost else {})}
+        return [value for key, value in answer.headers.items() if key.lower() == name]
+    return pick(split(select)[0], answer.text)

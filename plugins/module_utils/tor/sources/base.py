@@ -8,13 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import ReleaseError
 from .. import select as selecting
+from ..baseline import Baseline
 from ..expect import ExpectError
+from ..subject import Subject
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read: `samples` counts observations, which may be more than the values they boil down to."""
+    """What was read: `samples` counts observations, which may be more than the values they boil down to.
+
+    `remark` is what an operator should read beside the value.
+    """
 
     values: Sequence[Any]
     samples: int
     evidence: Any = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,15 @@ class Ask:
 
 @dataclass
 class World:
-    """What sources share: a namespace, and one connection to the cluster, made when the first one needs it."""
+    """What sources share: a namespace, and one connection to the cluster, made when the first one needs it.
+
+    `subject` is what reports have to be about, `baseline` what was measured before the release.
+    """
 
     namespace: str = ""
     connect: Callable[[], KubeClient] | None = None
+    subject: Subject = field(default_factory=Subject)
+    baseline: Baseline = field(default_factory=Baseline)
     _client: KubeClient | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -68,8 +79,8 @@ class World:
 class Source(ABC):
     """A kind of source is a frozen dataclass: its fields are its options, a field without default is required."""
 
-    selects: ClassVar[dict[str, str]] = {}
-    """What can be selected by name, and its unit."""
+    selects: ClassVar[Mapping[str, str | None]] = {}
+    """What can be selected by name, and its unit; None if only the answer knows."""
     selects_freely: ClassVar[bool] = True
     """Whether any other `select` is looked up in what the source answers."""
 
@@ -80,6 +91,10 @@ class Source(ABC):
         if not cls.selects_freely:
             raise ExpectError(f"{select!r} is none of {', '.join(cls.selects)}")
         selecting.check(select)
+
+    def check_options(self) -> list[str]:
+        """What is wrong with the options taken together, each mistake with the field it is in: `.url: …`."""
+        return []
 
     @classmethod
     def unit_of(cls, select: str) -> str | None:

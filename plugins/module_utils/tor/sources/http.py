@@ -1,33 +1,95 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A URL, asked on a new connection each time; redirects are answers and are not followed."""
+"""A URL, asked on a new connection each time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import ClassVar
 
-from ...web import get, without_secrets
-from .answers import SELECTS, Answer, sample
-from .base import Ask, Readings, Source, World
+from ...web import BODY_LIMIT, Call, certificate_end, send, without_secrets
+from .answers import SELECTS, Answer, Pace, sample
+from .base import Ask, Readings, World
+from .login import Login
+from .measure import Measured
+from .secrets import hidden
+
+CERTIFICATE = "certificate_age_left"
+_METHODS = ("GET", "HEAD", "POST")
 
 
 @dataclass(frozen=True)
-class Http(Source):
+class Http(Login, Measured):
+    """Options, besides those of `Login`:
+
+    `url`; `address`: IP or name to connect to, while host name and SNI stay those of the URL; `ca_cert`: PEM file of
+    the authority to trust; `method`: GET, HEAD or POST; `headers`: no secrets here; `body`: what a POST sends;
+    `redirects`: how many redirects to follow, 0 (default) takes a redirect for the answer; `body_limit`: bytes an
+    answer may have (1 MiB); `duration`: seconds over which the samples are spread evenly, 0 sends one after the other;
+    `request_timeout`: seconds one request may take, 0 leaves it to the criterion's timeout.
+
+    Selects: `status`; `latency` (ms) of the good answers, errors do not count; `error_share` of answers from 400 on
+    and of requests without a complete answer; `failures_in_a_row`, the longest run of these; `certificate_age_left`
+    (time) until the certificate expires, which must be trusted; `header:NAME`; else what is found in the body of a
+    good answer, followed by `in UNIT` where it has one.
+    """
+
     url: str
     address: str = ""
     ca_cert: str = ""
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    redirects: int = 0
+    body_limit: int = BODY_LIMIT
+    duration: float = 0.0
+    request_timeout: float = 0.0
 
-    selects: ClassVar[dict[str, str]] = SELECTS
+    selects: ClassVar[dict[str, str]] = {**SELECTS, CERTIFICATE: "s"}
+
+    def check_options(self) -> list[str]:
+        mistakes = self.login_mistakes()
+        if self.method not in _METHODS:
+            mistakes.append(f".method: {self.method!r} is none of {', '.join(_METHODS)}")
+        if self.method != "POST" and self.body:
+            mistakes.append(".body: only a POST has one")
+        if self.method == "POST" and self.redirects:
+            mistakes.append(".redirects: a POST is not sent again")
+        return mistakes + [
+            f".{name}: {getattr(self, name)} is less than 0"
+            for name in ("redirects", "body_limit", "duration", "request_timeout")
+            if getattr(self, name) < 0
+        ]
 
     @property
     def text(self) -> str:
         at = f" at {self.address}" if self.address else ""
-        return f"GET {without_secrets(self.url)}{at}"
+        return f"{self.method} {without_secrets(self.url)}{at}"
 
     def read(self, ask: Ask, world: World) -> Readings:
-        def request(seconds: float) -> Answer:
-            return Answer(*get(self.url, self.address, self.ca_cert, timeout=seconds))
+        if ask.select == CERTIFICATE:
+            return self._certificate(ask)
+        login, secrets = self.login(world)
+        call = Call(
+            self.url,
+            self.address,
+            self.ca_cert,
+            self.method,
+            {**self.headers, **login},
+            self.body.encode() if self.method == "POST" else None,
+            self.body_limit,
+        )
 
-        return sample(request, ask)
+        def request(seconds: float) -> Answer:
+            return Answer(*send(call, timeout=seconds, redirects=self.redirects))
+
+        readings = sample(request, ask, Pace(self.duration, self.request_timeout))
+        return Readings(readings.values, readings.samples, hidden(readings.evidence, secrets), readings.remark)
+
+    def _certificate(self, ask: Ask) -> Readings:
+        end = certificate_end(self.url, self.address, self.ca_cert, timeout=ask.left)
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
+        return Readings([Fraction(round(end - time.time()))], 1, {"expires": until})

@@ -1,45 +1,25 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sources by kind; each is imported when a criterion names it."""
+"""What the options of a source must look like, and the source they describe."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..criterion import unknown
+from ..mistakes import unknown
 from .base import Source
+from .kinds import KINDS, source_class
 
-KINDS = ("http", "service", "witness", "kubernetes")
+__all__ = ["KINDS", "build", "mistakes_in", "source_class"]
 
-_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
-
-
-def source_class(kind: str) -> type[Source]:
-    match kind:
-        case "http":
-            from .http import Http
-
-            return Http
-        case "service":
-            from .service import Service
-
-            return Service
-        case "witness":
-            from .witness import Witness
-
-            return Witness
-        case "kubernetes":
-            from .kubernetes import Kubernetes
-
-            return Kubernetes
-    raise KeyError(kind)
+_PAIRS = "dict[str, str]"
 
 
 def mistakes_in(options: Any) -> list[str]:
-    """What is wrong with the options of a source, each with the field it is in."""
+    """What is wrong with the options of a source, each with the field it is in; never with what may be a secret."""
     if not isinstance(options, Mapping):
         return [": not a dictionary"]
     if options.get("kind") not in KINDS:
@@ -49,14 +29,17 @@ def mistakes_in(options: Any) -> list[str]:
     for name, field in fields.items():
         given = options.get(name)
         if given is None:
-            if field.default is dataclasses.MISSING:
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 mistakes.append(f".{name}: missing")
             continue
         try:
             _typed(given, field)
         except (TypeError, ValueError):
-            mistakes.append(f".{name}: {given!r} is not of the type {field.type}")
-    return mistakes
+            wanted = _NAMES.get(str(field.type), f"of the type {field.type}")
+            mistakes.append(
+                f".{name}: is not {wanted}" if field.type == _PAIRS else f".{name}: {given!r} is not {wanted}"
+            )
+    return mistakes or build(options).check_options()
 
 
 def build(options: Mapping[str, Any]) -> Source:
@@ -71,6 +54,46 @@ def _fields(kind: str) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _typed(given: Any, field: dataclasses.Field[Any]) -> Any:
-    if isinstance(given, dict | list):
-        raise TypeError
     return _TYPES[str(field.type)](given)
+
+
+def _text(given: Any) -> str:
+    if isinstance(given, dict | list | tuple):
+        raise TypeError
+    return str(given)
+
+
+def _truth(given: Any) -> bool:
+    text = str(given).lower()
+    if text not in ("true", "yes", "false", "no"):
+        raise ValueError
+    return text in ("true", "yes")
+
+
+def _whole(given: Any) -> int:
+    if isinstance(given, float) and not given.is_integer():
+        raise ValueError
+    return int(given)
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple):
+        raise TypeError
+    return tuple(_text(one) for one in given)
+
+
+def _pairs(given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise TypeError
+    return {str(key): _text(value) for key, value in given.items()}
+
+
+_TYPES: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "int": _whole,
+    "float": float,
+    "bool": _truth,
+    "tuple[str, ...]": _texts,
+    _PAIRS: _pairs,
+}
+_NAMES = {"tuple[str, ...]": "a list of text", _PAIRS: "a dictionary of text"}

@@ -143,6 +143,20 @@ def test_the_same_release_has_the_same_plan_on_another_machine_and_at_another_ti
     assert files[0] == files[1]
 
 
+def test_the_plan_says_what_the_judge_will_be_able_to_see_at_each_step(run: Run) -> None:
+    judged = {
+        "name": "no worse than 1.5.0",
+        "source": {"kind": "judge", "canary": "1.6.0", "baseline": "1.5.0", "path": "/var/lib/witness"},
+        "select": "error_share",
+        "expect": '== "pass"',
+    }
+    made = run(options(gates__step=[judged], shift__hold=600))
+    assert made["page"].count("Judge of no worse than 1.5.0: ") == 2, (
+        "not at 100 %, where nothing is left to compare with"
+    )
+    assert "/var/lib" not in made["page"]
+
+
 def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
     digests = {run()["digest"]}
     changes: list[Options] = [

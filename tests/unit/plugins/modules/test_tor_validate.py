@@ -83,6 +83,48 @@ def test_mistakes_are_all_said_before_anything_is_measured(run):
     assert "criteria[1].source.kind" in result["msg"]
 
 
+def took(path: Path, milliseconds: int, expect: str = "<= 2 x baseline") -> dict[str, Any]:
+    path.write_text(json.dumps({"took": milliseconds, "made": "2026-11-20T10:00:00Z"}))
+    source = {"kind": "json", "path": str(path), "time_key": "made"}
+    return {"name": "it takes no longer", "source": source, "select": "took in ms", "expect": expect}
+
+
+@pytest.mark.parametrize(("afterwards", "passed"), [(200, True), (201, False)])
+def test_a_baseline_goes_from_one_task_to_the_next(run, tmp_path, afterwards, passed):
+    before = run(None, took(tmp_path / "x", 100), version("9.9"), state="captured")
+    assert (before["changed"], before["passed"], len(before["verdicts"])) == (False, True, 1)
+    assert before["baseline"]["it takes no longer"]["observed"] == 100
+    after = run(None, took(tmp_path / "x", afterwards), baseline=before["baseline"])
+    assert after["passed"] is passed
+    assert "baseline" not in after
+
+
+def test_a_baseline_that_cannot_be_captured_fails_the_task(run, tmp_path):
+    entry = took(tmp_path / "x", 100)
+    result = run(None, {**entry, "select": "missing"}, state="captured")
+    assert (result["failed"], result["baseline"]) == (True, {})
+    assert "it takes no longer" in result["msg"]
+
+
+def test_what_is_no_baseline_is_refused_before_anything_is_measured(run, tmp_path):
+    result = run(None, took(tmp_path / "x", 100), baseline={"it takes no longer": {"observed": "fast"}})
+    assert result["mistakes"] == ["baseline['it takes no longer']: measure missing"]
+    assert "verdicts" not in result
+
+
+@pytest.mark.parametrize(
+    ("built", "passed"), [("2026-11-20T09:00:00Z", True), ("2026-11-20T11:00:00Z", False), ("1795000000", True)]
+)
+def test_reports_have_to_be_newer_than_the_subject(run, tmp_path, built, passed):
+    result = run(None, took(tmp_path / "x", 100, "< 1 s"), subject={"newer_than": built})
+    assert result["passed"] is passed
+
+
+def test_a_subject_of_no_time_is_refused(run, tmp_path):
+    result = run(None, took(tmp_path / "x", 100, "< 1 s"), subject={"newer_than": "yesterday"})
+    assert "subject.newer_than" in result["msg"]
+
+
 FACTS = {
     "name": "open orders",
     "source": {"kind": "kubernetes", "object_kind": "ConfigMap", "api_version": "v1", "name": "facts"},
@@ -94,7 +136,9 @@ FACTS = {
 @pytest.fixture
 def api() -> Api:
     one = Api()
-    one.put(CONFIGMAP.path("shop", "facts"), {"metadata": {"name": "facts"}, "data": {"orders": "3"}})
+    one.put(
+        CONFIGMAP.path("shop", "facts"), {"kind": "ConfigMap", "metadata": {"name": "facts"}, "data": {"orders": "3"}}
+    )
     return one
 
 

@@ -33,7 +33,7 @@ def page_of(said: dict[str, Any] | None = None, **more: Any) -> str:
         "typical_seconds": 0,
         "approvals": {},
         "gates": {},
-        **{key: [] for key in ("migrations", "backups", "windows", "freezes")},
+        **{key: [] for key in ("migrations", "backups", "windows", "freezes", "judged")},
     }
     return page(make({**given, **more}))
 

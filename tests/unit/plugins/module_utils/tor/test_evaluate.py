@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 import pytest
@@ -11,9 +12,11 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Rele
 from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import canonical
 from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import parse as parse_text
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import ENTRY_LIMIT
+from ansible_collections.runbook.release.plugins.module_utils.tor import evaluate as evaluating
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
-from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured, parse
+from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured
+from ansible_collections.runbook.release.plugins.module_utils.tor.grammar import parse
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import Readings, Source, World
 
 
@@ -82,6 +85,8 @@ def test_a_verdict_says_what_it_saw():
     assert report["sentence"] == "it (TOR 4.2): latency is 620 ms, expected < 500 ms (add a cache)"
     assert (report["observed"], report["unit"], report["margin"], report["threshold"]) == (620, "ms", -120, "< 500 ms")
     assert report["evidence"] == {"raw": "x"}
+    assert 0 <= time.time() - datetime.fromisoformat(report["at"]).timestamp() < 60
+    assert report["seconds"] < 60
     assert "add a cache" not in verdict_on(320, remedy="add a cache").sentence
 
 
@@ -103,6 +108,62 @@ def test_fifty_that_wait_take_as_long_as_one():
 def test_a_thousand_are_possible():
     gate = evaluate([criterion(number) for number in range(1000)], World())
     assert sum(verdict.verdict == "pass" for verdict in gate.verdicts) == 500
+
+
+class Crowd:
+    """Counts who is at work, until it lets all of them go."""
+
+    def __init__(self, enough=10**6):
+        self.at_work, self.most, self.asked, self.enough = 0, 0, 0, enough
+        self.lock, self.go = threading.Lock(), threading.Event()
+
+    def __call__(self, ask):
+        with self.lock:
+            self.at_work += 1
+            self.asked += 1
+            self.most = max(self.most, self.at_work)
+            if self.at_work == self.enough:
+                threading.Timer(0.2, self.go.set).start()
+        self.go.wait(30)
+        with self.lock:
+            self.at_work -= 1
+        return 1
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Few may be at work, so that few make a crowd."""
+    monkeypatch.setattr(evaluating, "_AT_ONCE", 10)
+    monkeypatch.setattr(evaluating, "_AT_MOST", 40)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_of_very_many_only_some_are_at_work_at_once():
+    crowd = Crowd(enough=40)
+    assert evaluate([criterion(crowd, timeout=30)] * 60, World()).passed
+    assert crowd.most == 40
+
+
+@pytest.mark.usefixtures("narrow")
+def test_many_that_hang_delay_nobody_for_long():
+    crowd, asked = Crowd(), []
+    began = time.monotonic()
+    quick = [criterion(lambda ask: asked.append(time.monotonic()) or 1) for dummy in range(20)]
+    evaluate([*[criterion(crowd, timeout=20)] * 30, *quick], World(), deadline=3)
+    crowd.go.set()
+    assert len(asked) == 20
+    assert max(asked) - began < 3
+
+
+@pytest.mark.usefixtures("narrow")
+def test_when_the_time_is_up_nobody_else_is_asked():
+    crowd = Crowd()
+    began = time.monotonic()
+    gate = evaluate([criterion(crowd, timeout=20)] * 100, World(), deadline=0.1)
+    crowd.go.set()
+    assert time.monotonic() - began < 10
+    assert crowd.asked < 50
+    assert {verdict.verdict for verdict in gate.verdicts} == {"insufficient"}
 
 
 def test_a_hold_ends_at_the_first_blocking_failure():

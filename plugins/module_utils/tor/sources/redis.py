@@ -1,0 +1,160 @@
+# Private to the collection.
+# SPDX-FileCopyrightText: runbook.release contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Redis or Valkey server, asked PING, DBSIZE and INFO."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from ...errors import ReleaseError
+from ..expect import ExpectError, NothingMeasured
+from .base import Ask, Readings, Source, World
+from .measure import check_unit, finite, split
+from .resp import Conversation
+from .secrets import Reference, hidden
+
+_HITS, _MISSES = "keyspace_hits", "keyspace_misses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redis(Source):
+    """Options: `host`; `port` (6379); `db`, number of the database (0); `username` and its password by `password_file`
+    (path), `password_secret` ({name, key, namespace} of a Secret in the cluster) or `password_environment` (variable);
+    `tls` with `ca_cert`, the PEM file to trust; `duration`: seconds over which `hits`, `misses` and `hit_share` are
+    counted, 0 (default) counts since the server started.
+
+    Selects: `ping`, true when it answers PONG; `latency` (ms) of a PING on an open connection, `samples` times; `hits`,
+    `misses` and `hit_share` of lookups; `keys` of the database; `memory_share` used of `maxmemory`; or any field of
+    INFO by its name, `FIELD in B` (or another unit) where it has one. No lookups, no limit of memory and a field that
+    INFO does not have are `insufficient`.
+    """
+
+    host: str
+    port: int = 6379
+    db: int = 0
+    username: str = ""
+    password_file: str = ""
+    password_secret: dict[str, str] = field(default_factory=dict)
+    password_environment: str = ""
+    tls: bool = False
+    ca_cert: str = ""
+    duration: float = 0.0
+
+    selects: ClassVar[Mapping[str, str | None]] = {
+        "ping": None,
+        "latency": "ms",
+        "hits": "",
+        "misses": "",
+        "hit_share": "share",
+        "keys": "",
+        "memory_share": "share",
+    }
+
+    @classmethod
+    def check_select(cls, select: str) -> None:
+        if not split(select)[0].isidentifier():
+            raise ExpectError(f"{select!r} is none of {', '.join(cls.selects)}, or a field of INFO")
+        check_unit(select)
+
+    @classmethod
+    def unit_of(cls, select: str) -> str | None:
+        return cls.selects.get(select, split(select)[1])
+
+    def check_options(self) -> list[str]:
+        mistakes = self._password.mistakes()
+        if self.username and not self._password.given:
+            mistakes.append(".username: a user name needs one of the options password_*")
+        if self.ca_cert and not self.tls:
+            mistakes.append(".ca_cert: only with tls")
+        return mistakes + ([".duration: is less than 0"] if self.duration < 0 else [])
+
+    @property
+    def _password(self) -> Reference:
+        return Reference("password", self.password_file, self.password_secret, self.password_environment)
+
+    @property
+    def text(self) -> str:
+        return f"Redis {self.host}:{self.port}" + (f" database {self.db}" if self.db else "")
+
+    def read(self, ask: Ask, world: World) -> Readings:
+        password = self._password.value(world)
+        try:
+            with Conversation(self.host, self.port, ask.deadline, tls=self.tls, ca_cert=self.ca_cert) as talk:
+                if password:
+                    talk.say("AUTH", *filter(None, (self.username, password)))
+                if self.db:
+                    talk.say("SELECT", str(self.db))
+                return self._measured(talk, ask)
+        except ReleaseError as exc:
+            said = hidden(exc.what, (password,) if password else ())
+            raise ReleaseError(str(said), where=self.text, remedy=exc.remedy) from exc
+
+    def _measured(self, talk: Conversation, ask: Ask) -> Readings:
+        if ask.select == "latency":
+            return _latencies(talk, ask)
+        if ask.select == "ping":
+            return Readings([talk.say("PING") == "PONG"], 1)
+        if ask.select == "keys":
+            return Readings([talk.say("DBSIZE")], 1)
+        info = _info(talk)
+        if ask.select in ("hits", "misses", "hit_share"):
+            return self._lookups(talk, ask, info)
+        if ask.select == "memory_share":
+            used, limit = _number(info, "used_memory"), _number(info, "maxmemory")
+            if not limit:
+                raise NothingMeasured("the server has no limit of memory (maxmemory)")
+            return Readings([used / limit], 1, {"used_memory": int(used), "maxmemory": int(limit)})
+        name = split(ask.select)[0]
+        if name not in info:
+            raise NothingMeasured(f"INFO has no field {name}")
+        return Readings([_plain(info[name])], 1)
+
+    def _lookups(self, talk: Conversation, ask: Ask, info: Mapping[str, str]) -> Readings:
+        hits, misses = _number(info, _HITS), _number(info, _MISSES)
+        if self.duration:
+            if self.duration >= ask.left:
+                raise NothingMeasured(f"the time is up before the {self.duration:g} s of duration are")
+            time.sleep(self.duration)
+            later = _info(talk)
+            if later.get("run_id") != info.get("run_id") or _number(later, _HITS) < hits:
+                raise NothingMeasured("the server was restarted, or its counters reset, in between")
+            hits, misses = _number(later, _HITS) - hits, _number(later, _MISSES) - misses
+        evidence = {"hits": int(hits), "misses": int(misses)}
+        if ask.select != "hit_share":
+            return Readings([int(hits if ask.select == "hits" else misses)], 1, evidence)
+        if not hits + misses:
+            raise NothingMeasured("there was no lookup")
+        return Readings([hits / (hits + misses)], int(hits + misses), evidence)
+
+
+def _latencies(talk: Conversation, ask: Ask) -> Readings:
+    found: list[Any] = []
+    while len(found) < max(1, ask.samples) and ask.left:
+        began = time.monotonic_ns()
+        talk.say("PING")
+        found.append(Fraction(time.monotonic_ns() - began, 10**6))
+    return Readings(found, len(found))
+
+
+def _info(talk: Conversation) -> dict[str, str]:
+    lines = str(talk.say("INFO")).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def _number(info: Mapping[str, str], name: str) -> Fraction:
+    if name not in info:
+        raise NothingMeasured(f"INFO has no field {name}")
+    return Fraction(str(finite(info[name])))
+
+
+def _plain(text: str) -> Any:
+    """A number where the field is one."""
+    try:
+        return finite(text)
+    except ExpectError:
+        return text

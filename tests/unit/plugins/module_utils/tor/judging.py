@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One criterion, evaluated; and a server that gives the answers a test wrote down."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
+from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
+from ansible_collections.runbook.release.plugins.module_utils.tor.verdict import Verdict
+
+REPORTS = Path(__file__).parent / "reports"
+
+Answer = Callable[[dict[str, str]], Any]
+"""From the query to the document, or to None for 404."""
+
+
+def judge(entry: Mapping[str, Any], world: World | None = None) -> Verdict:
+    (verdict,) = evaluate(parse_criteria([{"name": "it", "timeout": 5, **entry}]), world or World()).verdicts
+    return verdict
+
+
+@contextlib.contextmanager
+def answering(answers: Mapping[str, Answer]) -> Iterator[str]:
+    """The URL of a server with these answers by path."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *dummy: object) -> None:
+            """Quiet."""
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            found = answers.get(parts.path, lambda dummy: None)(query)
+            body = json.dumps(found).encode()
+            self.send_response(404 if found is None else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
