@@ -54,6 +54,7 @@ def static_steps() -> list[Step]:
         Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
         Step("pytest", ("pytest", "--quiet", "tests/unit"), pytest=True),
+        Step("services", ("pytest", "--quiet", "tests/services_cases"), pytest=True),
     ]
 
 
