@@ -8,6 +8,8 @@ import sys
 import types
 from pathlib import Path
 
+from hypothesis import settings
+
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTION = "ansible_collections.runbook.release"
 
@@ -35,3 +37,6 @@ if not _is_importable():
         if package not in sys.modules:
             _namespace(package, None)
     _namespace(COLLECTION, ROOT)
+
+settings.register_profile("patient", deadline=None)  # a busy machine is not a wrong answer
+settings.load_profile("patient")

@@ -77,7 +77,7 @@ def from_log(parts: Iterable[Columns], window: Window, timeout: float, slower_ms
             total[key] += 1
             taken[key] += took
             bad[key] += is_error if slower_ms is None else took > slower_ms
-        newest = max(newest, max(part.starts, default=-math.inf))
+        newest = max([newest, *part.starts])
     settled = max(newest / 1000 - timeout, ended)
     heard = Heard(settled=max(0, window.number(settled)) if math.isfinite(settled) else 0)
     for (version, number), count in total.items():

@@ -21,7 +21,7 @@ from .service import only_port
 ANSWER_LIMIT = 8 * 1024 * 1024
 _EXCERPT = 200
 
-Query = Mapping[str, str | int | Sequence[str]]
+Query = Mapping[str, "str | int | Sequence[str]"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ class Database:
 
     @contextmanager
     def _session(self, password: str, deadline: float) -> Iterator[_Session]:
-        import psycopg2  # type: ignore[import-untyped]
+        import psycopg2
 
         connection = psycopg2.connect(
             host=self.host,
@@ -124,7 +124,7 @@ class _Session:
         return tuple(str(column.name) for column in self.run(statement).description or ())
 
     def wait(self) -> None:
-        from psycopg2.extensions import POLL_OK, POLL_READ  # type: ignore[import-untyped]
+        from psycopg2.extensions import POLL_OK, POLL_READ
 
         while (state := self._connection.poll()) != POLL_OK:
             poll = waiting.poll()
