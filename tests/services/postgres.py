@@ -67,7 +67,11 @@ class Postgres:
         self.socket = self.folder
         self.log = self.folder / "log"
         self.port = _free_port()
-        self.bindir = self._programs()
+        try:
+            self.bindir = self._programs()
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
         self._settings = {**SETTINGS, **settings}
         self._process: subprocess.Popen[str] | None = None
 

@@ -43,9 +43,11 @@ def test_a_server_is_of_the_major_asked_for_and_so_are_its_programs(
     assert f"(PostgreSQL) {major}".encode() in server.tool("pg_dump", "--version").stdout
 
 
-def test_a_major_nobody_provides_is_refused() -> None:
+def test_a_major_nobody_provides_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ValueError, match="no PostgreSQL 9 here"):
         Postgres.start(9)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_refuses_a_wrong_password_and_does_not_run_as_root(postgres15: Postgres) -> None:
