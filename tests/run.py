@@ -23,7 +23,9 @@ LOGS = ROOT / "build" / "logs"
 BIN = Path(sys.executable).parent
 CLUSTER = (sys.executable, str(ROOT / "tests" / "cluster"))
 ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_info.minor}")
-MANIFESTS = ("--exclude", "tests/local/", "--exclude", "tests/cluster/manifests/")  # several documents in one file
+MANIFESTS = tuple(  # several documents in one file
+    f"--exclude={folder}" for folder in ("tests/local/", "tests/cluster/manifests/", "tests/stand_ins/")
+)
 TELLING_LINE = re.compile(r"^(?:\[ERROR\]|FAILED |ERROR |fatal: ).*", re.MULTILINE)
 CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
 
@@ -37,6 +39,7 @@ class Step:
     cwd: Path = ROOT
     pytest: bool = False
     cluster: bool = False
+    services: bool = False
 
 
 def static_steps() -> list[Step]:
@@ -54,7 +57,7 @@ def static_steps() -> list[Step]:
         Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
         Step("pytest", ("pytest", "--quiet", "tests/unit"), pytest=True),
-        Step("services", ("pytest", "--quiet", "tests/services_cases"), pytest=True),
+        Step("services", ("pytest", "--quiet", "tests/services_cases"), pytest=True, services=True),
     ]
 
 
@@ -69,9 +72,9 @@ def cluster_steps() -> list[Step]:
 
 
 def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
-    """What a step sees: the tools of the venv; then the cluster, or the copied tree and a home folder of its own."""
+    """What a step sees: the tools of the venv; then the cluster, or a copied tree and a home of its own."""
     env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "PY_COLORS": "0"}
-    if step.cluster:
+    if step.cluster or step.services:
         return {**env, **settings}
     build = str(LOGS.parent)  # git ignores it, so tools that ask git for files must not find the repository around it
     return {

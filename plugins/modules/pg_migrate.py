@@ -102,51 +102,6 @@ options:
   image:
     description: The image of the version that has the migrations.
     type: str
-  job:
-    description:
-      - The Job that runs the command with O(image). One that a killed run left is waited for and not started again.
-    type: dict
-    suboptions:
-      namespace:
-        description: Namespace of the Job.
-        type: str
-        required: true
-      like:
-        description: The workload whose pods have the environment, the volumes and the service account it needs.
-        type: dict
-        suboptions:
-          kind:
-            description: Kind of the workload.
-            type: str
-            choices: [Deployment, StatefulSet]
-            default: Deployment
-          name:
-            description: Name of the workload.
-            type: str
-            required: true
-      spec:
-        description: The spec of its pod, instead of O(job.like).
-        type: dict
-      container:
-        description: The container to run the command in; the first one if not set. No other is started.
-        type: str
-  pod:
-    description: The running pod. Only a container that runs O(image) is used.
-    type: dict
-    suboptions:
-      namespace:
-        description: Namespace of the pod.
-        type: str
-        required: true
-      name:
-        description: Name of the pod.
-        type: str
-      selector:
-        description: Labels of the pod, instead of O(pod.name).
-        type: str
-      container:
-        description: The container; any that runs O(image) if not set.
-        type: str
   command:
     description:
       - The command that migrates. In it C({to}) stands for the revision it should reach.
@@ -191,6 +146,7 @@ options:
     description: File that is to keep what was said meanwhile. Only its owner can read it.
     type: path
 extends_documentation_fragment:
+  - runbook.release.migration
   - runbook.release.postgres
   - runbook.release.run
   - runbook.release.kube

@@ -113,14 +113,12 @@ def hypertables(timescale: Timescale) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def large(postgres15: Postgres) -> Iterator[Database]:
     """More than 100 MB, to be read only: its dump takes long enough to be hit in the middle."""
-    with _large(postgres15) as made:
-        yield made
+    yield from _large(postgres15)
 
 
 @pytest.fixture(scope="session")
 def large_other(postgres_other: Postgres) -> Iterator[Database]:
-    with _large(postgres_other) as made:
-        yield made
+    yield from _large(postgres_other)
 
 
 @contextmanager
@@ -154,7 +152,6 @@ def _drop(server: Postgres, name: str) -> None:
         server.sql(f"drop database {database} with (force)")
 
 
-@contextmanager
 def _large(server: Postgres) -> Iterator[Database]:
     _make(server, "large", LARGE)
     yield Database(server, "large")

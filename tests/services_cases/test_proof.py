@@ -171,7 +171,7 @@ def test_a_damaged_file_fails_every_level_without_a_restore(server, store, datab
     else:
         path.write_bytes(content if damage == "flipped" else content[:-1])
     found = proof.prove(server, store, manifest, level)
-    assert [name for name in wrong(found)] == [f"sha256 of {path.relative_to(Path(store.where) / manifest.id)}"]
+    assert list(wrong(found)) == [f"sha256 of {path.relative_to(Path(store.where) / manifest.id)}"]
 
 
 def forged(store, manifest, damage):

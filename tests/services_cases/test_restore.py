@@ -293,7 +293,10 @@ def test_a_run_killed_before_the_swap_leaves_nothing_after_the_next_one(
 ):
     before = held()
     database.sql(MIGRATION)
-    die = lambda *_any: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+
+    def die(*_any: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
     if point == "restoring":
         monkeypatch.setattr(server.__class__, "restore", die)
     else:

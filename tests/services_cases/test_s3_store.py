@@ -117,7 +117,7 @@ def test_of_two_with_the_same_id_one_wins_and_the_other_leaves_nothing(s3: S3, b
 
 def test_an_object_damaged_in_the_store_is_found(s3: S3, bucket: str, store: S3Store) -> None:
     made = kept(store)
-    (stored,) = [path for path in (s3.folder / "data" / bucket).rglob("data.dump")]
+    (stored,) = (s3.folder / "data" / bucket).rglob("data.dump")
     stored.write_bytes(b"Archive")
     assert [check.ok for check in store.checked(made)] == [False]
     with pytest.raises(Damaged, match=r"backup shop-1 is damaged: sha256 of data\.dump"), store.fetched("shop-1"):

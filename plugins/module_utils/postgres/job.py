@@ -149,7 +149,7 @@ def _from_template(cronjob: Obj, name: str) -> Obj:
     }
 
 
-Reached = t.Callable[[Obj, Sequence[Obj]], str | None]
+Reached = t.Callable[[Obj, Sequence[Obj]], "str | None"]
 
 
 def _await(client: KubeClient, namespace: str, name: str, timeout: float, reached: Reached) -> str:

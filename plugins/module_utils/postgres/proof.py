@@ -99,18 +99,17 @@ def _restored(server: Server, store: Store, manifest: Manifest, jobs: int, *, fu
             yield from sound(server, made.name)
 
 
-def sound(server: Server, database: str) -> Iterator[Check]:
+def sound(server: Server, database: str) -> list[Check]:
     """What pg_amcheck asks: every row of every table can be read, and every index has all rows in their order."""
     with _amcheck(server, database) as functions:
         broken = server.rows(_HEAP.format(schema=functions, most=compare.MOST_NAMED), database)
-        for row in broken:
-            yield Check(f"amcheck of table {row['name']}", "sound", row["msg"], False)
-        yield Check("amcheck of tables", "sound", "damaged" if broken else "sound", not broken)
+        tables = [Check(f"amcheck of table {row['name']}", "sound", row["msg"], False) for row in broken]
+        tables.append(Check("amcheck of tables", "sound", "damaged" if broken else "sound", not broken))
         indexes = server.rows(_INDEXES, database)
         said = {
             row["name"]: _index(server, database, f"{functions}.bt_index_check({row['oid']}, true)") for row in indexes
         }
-        yield from compare.each("amcheck of indexes", dict.fromkeys(said, "sound"), said)
+        return [*tables, *compare.each("amcheck of indexes", dict.fromkeys(said, "sound"), said)]
 
 
 def _index(server: Server, database: str, call: str) -> str:

@@ -151,8 +151,8 @@ def _die_with_us() -> None:
 
 
 def _pump(process: subprocess.Popen[bytes], call: Call, watch: Watchdog) -> _Said:
-    assert process.stdout is not None
-    assert process.stderr is not None
+    if process.stdout is None or process.stderr is None:
+        raise AssertionError("run makes both pipes")
     said, source = _Said(), _Source(process, call.source)
     with selectors.DefaultSelector() as selector:
         _widen(process.stdout.fileno())
@@ -199,8 +199,8 @@ class _Source:
 
     def write(self, selector: selectors.BaseSelector) -> int:
         """How many bytes went; a program that reads no more will say why by its exit code."""
-        assert self._pipe is not None
-        assert self._chunks is not None
+        if self._pipe is None or self._chunks is None:
+            raise AssertionError("only what has both is registered")
         if not self._rest:
             self._rest = memoryview(next((chunk for chunk in self._chunks if chunk), b""))
         try:

@@ -41,7 +41,6 @@ class Sink(Protocol):
 
     def close(self) -> FileEntry:
         """The file is complete and will survive a power cut once the draft is committed."""
-        ...
 
 
 class Draft(Protocol):
@@ -50,17 +49,14 @@ class Draft(Protocol):
     @property
     def folder(self) -> Path:
         """A folder of its own for programs that write files; it goes with the draft."""
-        ...
 
     def sink(self, name: str) -> Sink: ...
 
     def adopt(self, name: str) -> FileEntry:
         """Take a file that a program wrote into ``folder``, hashed."""
-        ...
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Make it a backup, manifest last; the manifest as stored. ``Refused`` if there is one with this id."""
-        ...
 
 
 class Store(ABC):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from .service import only_port
 ANSWER_LIMIT = 8 * 1024 * 1024
 _EXCERPT = 200
 
-Query = Mapping[str, "str | int | Sequence[str]"]
+Query = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
