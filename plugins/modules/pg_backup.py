@@ -114,7 +114,6 @@ id:
   description: The backup this run made or found.
   type: str
   returned: with O(state=present) and O(state=verified), without O(server.cronjob)
-  sample: shop-1.4.0
 taken:
   description: Whether it was made by this run, or would be.
   type: bool
@@ -136,7 +135,6 @@ backup:
     made_at:
       description: The moment whose contents it holds.
       type: str
-      sample: "2026-11-21T12:00:00.000000Z"
     age:
       description: Seconds since that moment. What was written in the database since then is not in it.
       type: float
