@@ -74,8 +74,10 @@ def cluster_steps() -> list[Step]:
 def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
     """What a step sees: the tools of the venv; then the cluster, or a copied tree and a home of its own."""
     env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "PY_COLORS": "0"}
-    if step.cluster or step.services:
+    if step.cluster:
         return {**env, **settings}
+    if step.services:
+        return {**env, "ANSIBLE_COLLECTIONS_PATH": str(TREE.parents[2])}
     build = str(LOGS.parent)  # git ignores it, so tools that ask git for files must not find the repository around it
     return {
         **env,
