@@ -40,6 +40,7 @@ chaos: venv-tests cluster ## Kill releases at every journal point and see what b
 bench: venv-tests cluster ## Measure switches, rollbacks and releases into build/bench.jsonl
 	@$(PREPARE)
 	@$(ON_CLUSTER) python tests/bench
+	@$(ON_CLUSTER) python tests/bench/postgres.py
 
 cluster: ## Start the test cluster (or use KUBECONFIG, or kind) and print its kubeconfig
 	@$(PYTHON) tests/cluster up

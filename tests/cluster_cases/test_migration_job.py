@@ -133,7 +133,12 @@ def start(**options: Any) -> subprocess.Popen[str]:
     args = json.dumps({"ANSIBLE_MODULE_ARGS": {key: value for key, value in given.items() if value is not None}})
     env = {**os.environ, "PYTHONPATH": str(TESTS)}
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", MODULE, args], env=env, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen([sys.executable, "-c", MODULE], env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    if process.stdin:
+        process.stdin.write(args)
+        process.stdin.close()
+        process.stdin = None
+    return process
 
 
 def migrate(**options: Any) -> Obj:

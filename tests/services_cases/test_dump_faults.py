@@ -107,13 +107,20 @@ def dumping(running: Postgres) -> list[tuple[Any, ...]]:
 
 
 def kill_pg_dump() -> None:
-    """All of them; there are no others while a test runs."""
+    """All that this process started."""
+    parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "comm").read_text() == "pg_dump\n":
-                os.kill(int(folder.name), signal.SIGKILL)
-        except (OSError, ValueError):
+            name, _bracket, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+        except OSError:
             continue
+        parents[int(folder.name)] = (int(rest.split()[1]), name)
+    for pid in [pid for pid, (_above, name) in parents.items() if name == "pg_dump"]:
+        line = [pid]
+        while line[-1] in parents:
+            line.append(parents[line[-1]][0])
+        if os.getpid() in line:
+            os.kill(pid, signal.SIGKILL)
 
 
 # processes

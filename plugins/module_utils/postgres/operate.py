@@ -44,13 +44,17 @@ class Outcome:
             "changed": self.changed,
             "plan": self.plan.sentences(self.request),
             "id": self.backup.id if self.backup else self.request.id,
-            "backup": age.report(self.backup, self.have.now) if self.backup else None,
+            "backup": age.report(self.backup, self._now(self.backup)) if self.backup else None,
             "taken": self.plan.take,
             "swept": self.swept,
             "deleted": self.deleted,
             "retained": self.retained,
             "kept": [{"id": one.id, "why": one.why} for one in self.plan.retention if isinstance(one, Keep)],
         }
+
+    def _now(self, backup: Manifest) -> datetime:
+        """The newest moment this run knows of; what was there was read before the backup was made."""
+        return max([self.have.now, backup.finished_at, *([backup.proof.at] if backup.proof else [])])
 
     def diff(self) -> dict[str, Any]:
         """Backups of the database before and after, a line each."""
