@@ -126,7 +126,7 @@ def test_what_is_passed_on_by_the_api_server_never_passes_either(server, source,
     server.fault = fault
     select = "version" if source["kind"] == "service" else "value"
     entry = {"name": "it", "source": {"service": "web", "port": 80, **source}, "select": select, "expect": "== 1"}
-    (criterion,) = parse_criteria([{**entry, "timeout": 0.5 if fault == "hang" else 10.0}])
+    (criterion,) = parse_criteria([{**entry, "timeout": 5.0 if fault == "hang" else 10.0}])
     world = World("shop", lambda: KubeClient(KubeAuth(host=server.url, api_key="x"), patience=1.0))
     found = measure(criterion, world, time.monotonic() + 60)
     assert server.asked[0][0].startswith("/api/v1/namespaces/shop/services/web:80/proxy/")
