@@ -93,7 +93,8 @@ def space(client: KubeClient) -> Iterator[None]:
 def schema(client: KubeClient, space: None) -> None:
     sql(
         client,
-        "drop table if exists orders, version; create table orders (id int, paid bool); create table version (revision int);"
+        "drop table if exists orders, version; create table orders (id int, paid bool);"
+        "create table version (revision int);"
         "insert into version values (1)",
     )
     for job in client.list(JOB, SPACE):
