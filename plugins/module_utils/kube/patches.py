@@ -32,12 +32,13 @@ def _is_absolute(op: Op) -> bool:
 
 
 def failed_test(obj: Obj, ops: t.Sequence[Op]) -> tuple[str, t.Any, t.Any] | None:
-    """(path, expected, found) of the first ``test`` that does not hold for ``obj``; found is None when it is absent."""
+    """(path, expected, found) of the first ``test`` that does not hold for ``obj``; None stands for what is absent."""
     for op in ops:
         if op["op"] == "test":
-            found = value_at(obj, op["path"])
-            if found is _ABSENT or found != op["value"]:
-                return str(op["path"]), op["value"], None if found is _ABSENT else found
+            there = value_at(obj, op["path"])
+            found = None if there is _ABSENT else there
+            if found != op["value"]:
+                return str(op["path"]), op["value"], found
     return None
 
 

@@ -50,8 +50,11 @@ class Cluster:
 
     def take(self, steps: Any) -> None:
         for step in steps:
-            patch = step.patch()
-            changed = apply_ops(self.objects[step.workload.key], [op for op in patch if op["op"] != "remove"])
+            patch, now = step.patch(), self.objects[step.workload.key]
+            absent = {"op": "test", "path": "/metadata/annotations", "value": None}
+            if absent in patch:
+                assert "annotations" not in now["metadata"]
+            changed = apply_ops(now, [op for op in patch if op["op"] != "remove" and op != absent])
             if any(op["op"] == "remove" for op in patch):
                 del changed["metadata"]["annotations"][PAUSED]
             self.objects[step.workload.key] = changed
