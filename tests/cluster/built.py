@@ -70,6 +70,7 @@ class BuiltCluster(Cluster):
 
     def _wait_for_everything(self) -> None:
         self.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=90s")
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
         self.kubectl("wait", "--for=condition=Programmed", "gateway/public", "--timeout=60s")
         self._wait(10, "the gateway answers", self._gateway_answers)
 
