@@ -80,7 +80,7 @@ options:
   rate:
     description:
       - Requests a second, shared evenly by the shapes V(new), V(keepalive) and V(http2).
-      - With the default O(timeout) k6 takes about 1 MB of memory for each.
+      - With the default O(timeout) k6 takes about 2 MB of memory for each.
     type: float
     default: 20
   shapes:
@@ -95,7 +95,7 @@ options:
   timeout:
     description: Milliseconds until a request without a complete answer has failed.
     type: int
-    default: 2000
+    default: 5000
   duration:
     description: Seconds after which the witness ends if nobody stops it.
     type: int
@@ -268,7 +268,7 @@ def witness_argument_spec() -> ArgumentSpec:
             "versions": {"type": "list", "elements": "str"},
             "rate": {"type": "float", "default": 20},
             "shapes": {"type": "list", "elements": "str", "choices": list(SHAPES)},
-            "timeout": {"type": "int", "default": 2000},
+            "timeout": {"type": "int", "default": 5000},
             "duration": {"type": "int", "default": 7200},
             "k6_binary": {"type": "str", "default": "k6"},
             "since": {"type": "float", "default": 0},

@@ -17,6 +17,8 @@ from .site import NAMESPACE, VERSIONS, Site
 HEADING = ("what happens", "on restart", "outcome", "consistent", "took", "requests")
 LAYOUT = "{:<58} {:<10} {:<12} {:>10} {:>7} {:>9}  {}"
 RESULTS: dict[str, int] = {"passed": 0, "failed": 0}
+PROMISED = 10.0
+RESTARTS: list[float] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,14 +94,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     RESULTS["failed" if report.failed else "passed"] += 1
     columns: dict[str, Any] = dict(report.user_properties)
     name = report.nodeid.rpartition("[")[2].rstrip("]") if "[" in report.nodeid else _words(report.nodeid)
-    consistent = f"{columns['consistent']:.1f} s" if "consistent" in columns else ""
+    consistent = _consistent(columns["consistent"]) if "consistent" in columns else ""
     cells = (columns.get("policy", ""), columns.get("outcome", ""), consistent)
     verdict = f"FAILED: {_reason(report)}" if report.failed else ""
     line = LAYOUT.format(name, *cells, f"{report.duration:.0f} s", columns.get("requests", ""), verdict)
     print(line.rstrip(), flush=True)
 
 
+def _consistent(seconds: float) -> str:
+    RESTARTS.append(seconds)
+    return f"{'late ' if seconds > PROMISED else ''}{seconds:.1f} s"
+
+
 def pytest_unconfigure() -> None:
+    if RESTARTS:
+        within = sum(seconds <= PROMISED for seconds in RESTARTS)
+        shown = f"{within} of {len(RESTARTS)}, worst {max(RESTARTS):.1f} s"
+        print(f"consistent within {PROMISED:.0f} s of the restart: {shown}")
     print(f"{RESULTS['passed']} passed, {RESULTS['failed']} failed")
 
 

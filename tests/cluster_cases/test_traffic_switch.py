@@ -161,7 +161,7 @@ def switched(client: KubeClient, kind: str, colour: str, weight: int = 100, **op
     result = switch(client, kind, colour, weight, **options)
     assert not result.get("failed"), result["msg"]
     assert result["cutover"]["proven"]
-    assert result["cutover"]["failed"] == 0
+    assert result["cutover"]["failed"] == 0, result["cutover"]
     return result
 
 

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..errors import Refused
 
-TIMEOUT = 2.0
+TIMEOUT = 5.0
 BODY_LIMIT = 64 * 1024
 
 
