@@ -86,7 +86,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_ends_as_soon_as_nobody_is_connected() -> None:
     result = drain(Draining(TABLE, TABLE, EMPTY), NAMESPACE, BLUE, budget=30)
     assert (result.connected, result.reason) == (0, "")
-    assert result.seconds < 5
+    assert result.seconds < 20
 
 
 def test_it_ends_with_the_budget_and_says_who_is_left() -> None:
@@ -134,7 +134,7 @@ def test_a_witness_that_sees_no_stale_answer_ends_an_uncountable_drain(tmp_path:
     write_witness(tmp_path, (now + 0.01, "1.0"), *((now + 0.02 * step, "2.0") for step in range(1, 500)))
     result = drain(Draining("no cat"), NAMESPACE, BLUE, 30, str(tmp_path))
     assert (result.connected, result.stale) == (None, 1)
-    assert 0.1 <= result.seconds < 5
+    assert 0.1 <= result.seconds < 20
 
 
 def test_a_witness_that_still_sees_the_old_version_does_not(tmp_path: Path) -> None:

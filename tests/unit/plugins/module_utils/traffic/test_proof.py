@@ -97,7 +97,7 @@ def test_grace_is_not_for_what_is_not_proven() -> None:
     not_accepted(world)
     with pytest.raises(NotReady, match="has not looked at this generation"):
         run(world, terms=Terms(3, 0.02, 0.3, 30.0))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_what_the_cluster_says_is_proof_without_urls() -> None:
