@@ -28,7 +28,7 @@ lint: venv-tests ## Formatter, linters, types and documentation
 sanity: venv-tests ## ansible-test sanity, with no ignore file
 	@$(BIN)/python tests/run.py sanity
 
-unit: venv-tests ## Unit tests, plainly and through ansible-test
+unit: venv-tests ## Unit tests, of the plugins through ansible-test
 	@$(BIN)/python tests/run.py pytest units
 
 molecule: venv-tests ## Releases, failures and rollbacks on the real cluster
