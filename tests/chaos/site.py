@@ -25,7 +25,6 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.chain impor
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import LABEL
 from ansible_collections.runbook.release.plugins.module_utils.ledger.verify import verify
 from ansible_collections.runbook.release.plugins.module_utils.lock.record import Record
-from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
 from ansible_collections.runbook.release.plugins.module_utils.witness.run import Witness
 from ansible_collections.runbook.release.plugins.module_utils.witness.spec import spec_from
 
@@ -112,11 +111,8 @@ class Site:
         raise AssertionError(f"it never came to that:\n{operator.said[-6000:]}")
 
     def holder(self) -> str:
-        """Who holds the lock of the system; a run that died after its release had ended keeps nobody waiting."""
-        index = Index.of(self.view().index)
-        over = 0 if index.unfinished else index.began
-        held = [record for record in map(Record.of, self.leases()) if record.holder and record.token != over]
-        return ", ".join(record.holder for record in held)
+        """Who holds the lock of the system."""
+        return ", ".join(record.holder for record in map(Record.of, self.leases()) if record.holder)
 
     def leases(self) -> list[Obj]:
         return self.client.list(LEASE, NAMESPACE)
