@@ -57,14 +57,14 @@ def static_steps() -> list[Step]:
         Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
         Step("pytest", ("pytest", "--quiet", "tests/unit", "--ignore=tests/unit/plugins"), pytest=True),
-        Step("services", ("pytest", "--quiet", "tests/services_cases"), pytest=True, services=True),
+        Step("services", ("pytest", "--quiet", "--durations=15", "tests/services_cases"), pytest=True, services=True),
     ]
 
 
 def cluster_steps() -> list[Step]:
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     return [
-        Step("cases", ("pytest", "--quiet", "tests/cluster_cases"), pytest=True, cluster=True),
+        Step("cases", ("pytest", "--quiet", "--durations=15", "tests/cluster_cases"), pytest=True, cluster=True),
         Step("demo", ("make", "demo"), cluster=True),
         *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True) for name in scenarios),
         Step("chaos", ("pytest", "--quiet", "tests/chaos", "--third"), pytest=True, cluster=True),
