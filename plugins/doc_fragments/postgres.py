@@ -58,11 +58,17 @@ options:
             description: Namespace of the Secret; that of O(server.namespace) if not set.
             type: str
       sslmode:
-        description: How TLS is used, as libpq has it.
+        description:
+          - How TLS is used, as libpq has it.
+          - For V(tcp), E(PGSSLMODE) or V(verify-full) if not set. A server on this machine, by its socket or a loopback
+            address, is then asked for TLS and not verified.
+          - In the other modes the container's own environment applies if not set.
         type: str
         choices: [disable, allow, prefer, require, verify-ca, verify-full]
       sslrootcert:
-        description: File with the certificates of the authorities to trust, for V(tcp).
+        description:
+          - File with the certificates of the authorities to trust. It is in the container, except for V(tcp).
+          - E(PGSSLROOTCERT) or C(~/.postgresql/root.crt) if not set.
         type: path
       bindir:
         description:

@@ -33,6 +33,7 @@ class Account:
     host: str = ""
     port: int = 0
     sslmode: str = ""
+    sslrootcert: str = ""
 
 
 class PodServer(SessionServer):
@@ -128,6 +129,7 @@ class PodServer(SessionServer):
             "PGHOST": account.host,
             "PGPORT": str(account.port or ""),
             "PGSSLMODE": account.sslmode,
+            "PGSSLROOTCERT": account.sslrootcert,
         }
 
     def _connect(self, database: str, application: str, watch: Watchdog) -> Session:

@@ -87,4 +87,6 @@ def test_the_error_says_what_arrived_and_what_the_connection_claims() -> None:
     assert "the dump of shop failed: the stream ended after 7 bytes without its trailer" in str(error)
     assert "exit code 0" in str(error)
     told = Trailer(0, 0, "0" * 64)
-    assert "the 7 bytes that arrived are other bytes than were sent" in str(truncated("the dump", "here", 7, told, "exit code 0"))
+    assert "the 7 bytes that arrived are other bytes than were sent" in str(
+        truncated("the dump", "here", 7, told, "exit code 0")
+    )
