@@ -19,7 +19,7 @@ options:
         description:
           - V(tcp) connects from where the module runs, with the client programs there.
           - V(exec) runs the client programs of the server's own container, through the API server. Every stream carries
-            its length, its SHA-256 and the exit code of what made it, so what gets lost on the way is noticed.
+            its SHA-256 and the exit code of what made it, so what gets lost on the way is noticed.
           - V(job) runs the client programs of O(server.image) in a Job, for a server that only pods can reach. With
             O(server.cronjob) instead, it runs the CronJob that makes the backups.
         type: str
@@ -58,11 +58,17 @@ options:
             description: Namespace of the Secret; that of O(server.namespace) if not set.
             type: str
       sslmode:
-        description: How TLS is used, as libpq has it.
+        description:
+          - How TLS is used, as libpq has it.
+          - For V(tcp), E(PGSSLMODE) or V(verify-full) if not set. A server on this machine, by its socket or a loopback
+            address, is then asked for TLS and not verified.
+          - In the other modes the container's own environment applies if not set.
         type: str
         choices: [disable, allow, prefer, require, verify-ca, verify-full]
       sslrootcert:
-        description: File with the certificates of the authorities to trust, for V(tcp).
+        description:
+          - File with the certificates of the authorities to trust. It is in the container, except for V(tcp).
+          - E(PGSSLROOTCERT) or C(~/.postgresql/root.crt) if not set.
         type: path
       bindir:
         description:
@@ -96,7 +102,7 @@ options:
         default: 3600
 requirements:
   - psycopg2, and pg_dump and pg_restore of the server's major version, with O(server.mode=tcp)
-  - C(sh), C(tee), C(wc), C(head), C(sha256sum), C(psql), C(pg_dump) and C(pg_restore) in the container, with
+  - C(sh), C(tee), C(head), C(sha256sum), C(psql), C(pg_dump) and C(pg_restore) in the container, with
     O(server.mode=exec) and O(server.mode=job)
 notes:
   - With O(server.mode=exec) it needs the RBAC verbs C(get) and C(list) for C(pods) and C(create) for C(pods/exec) in

@@ -156,7 +156,7 @@ def against(name: str, ours: list[float], bare: list[float], goal: float, peer: 
 
 
 def dump(sizes: Sizes) -> Iterator[Line]:
-    """The dump alone is what pg_dump does; the whole also reads what the snapshot holds, and the schema."""
+    """The dump alone is what pg_dump does; the whole also reads the schema, and what the snapshot holds."""
     phase, whole, bare, checksum = [], [], [], []
     with scene(sizes) as at:
         at.make("shop", sizes.megabytes)

@@ -109,6 +109,18 @@ class Postgres:
         """End all its processes at once, as a crash does; `run` recovers it."""
         self._end(signal.SIGKILL)
 
+    def demand_tls(self, certificate: Path, key: Path) -> None:
+        """From now on nobody gets in without."""
+        self._end(signal.SIGINT)
+        data = self.folder / "data"
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = Path(shutil.copy(source, data / name))
+            target.chmod(0o600)
+            _give_away(target)
+        (data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
+        self._settings["ssl"] = "on"
+        self.run()
+
     def sql(self, text: str, database: str = "postgres", values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of the last statement. Several statements are one transaction; one alone is none."""
         connection = self.connect(database)

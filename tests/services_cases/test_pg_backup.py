@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -367,14 +368,38 @@ def test_a_session_ended_by_an_administrator_mid_dump_leaves_no_backup(
     assert nothing_left(store)
 
 
-def test_contents_that_cannot_be_read_end_the_dump(
+def test_a_snapshot_that_is_lost_during_the_dump_leaves_no_backup(
     run: Run, options: dict[str, Any], large: Database, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {**options, "database": large.name, "compression": "none"}
-    end = "select pg_terminate_backend(pid) from pg_stat_activity where query like '%hash_record_extended%' "
-    ended = large.server
-    at_piece(2, lambda: ended.sql(end + "and pid <> pg_backend_pid()"), monkeypatch)
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'runbook.release%'"
+    at_piece(2, lambda: large.server.sql(f"{end} and datname = '{large.name}'"), monkeypatch)
     assert run(**given, proof="checksum")["failed"]
+    assert nothing_left(store)
+
+
+def test_a_table_is_truncated_only_after_its_rows_were_counted(
+    run: Run, options: dict[str, Any], own_postgres: Callable[..., Postgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits behind the dump, and would come before whoever reads the table next."""
+    postgres = own_postgres()
+    given = {**options, "database": middling(postgres), "server": server(postgres), "compression": "none"}
+    waiting = threading.Thread(target=lambda: postgres.sql("truncate big", "shop"))
+    at_piece(2, waiting.start, monkeypatch)
+    result = run(**given)
+    waiting.join()
+    assert (result["backup"]["rows"], result["backup"]["proof"]["holds"]) == (40_000, True)
+    assert postgres.sql("select count(*) from big", "shop") == [(0,)]
+
+
+def test_a_table_that_somebody_has_locked_is_waited_for_as_long_as_allowed(
+    run: Run, options: dict[str, Any], database: Database, store: LocalStore
+) -> None:
+    with contextlib.closing(database.server.connect(database.name)) as holder:
+        holder.autocommit = False
+        holder.cursor().execute("lock table shop.orders in access exclusive mode")
+        result = run(**options, lock_timeout=1)
+    assert "another session holds a lock on a table" in result["msg"]
     assert nothing_left(store)
 
 

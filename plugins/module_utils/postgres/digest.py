@@ -157,6 +157,16 @@ def sequences(rows: Rows) -> tuple[Sequence, ...]:
     return tuple(found)
 
 
+def keep(rows: Rows, patience: float) -> None:
+    """Let nobody truncate, rewrite or drop a table until the transaction ends: a snapshot does not guard against that.
+
+    ``patience``: seconds to wait for a table that somebody has locked.
+    """
+    rows(f"select set_config('lock_timeout', '{int(patience * 1000)}', true) as patience")
+    for batch in _batches(rows(_TABLES)):
+        rows(" union all ".join(f"select 1 as kept from only {_qualified(row)} where false" for row in batch))
+
+
 def _pin(rows: Rows) -> None:
     """Values become text in one way only, whatever is set for the server, the database or the user."""
     calls = (f"set_config({sql.text(name)}, {sql.text(value)}, true)" for name, value in _PINNED.items())

@@ -34,6 +34,35 @@ MEANINGS = (
         refused=True,
     ),
     Meaning(
+        r"certificate verify failed|does not match host name",
+        "tls",
+        "the server cannot show that it is the one asked for",
+        "check that server.host is a name in its certificate, and server.sslrootcert the authority that signed it",
+        refused=True,
+    ),
+    Meaning(
+        r"root certificate file",
+        "tls",
+        "nothing says which authorities to trust",
+        "set server.sslrootcert to the certificate of the authority that signed the server's; "
+        "or, where the network is trusted, server.sslmode to require or prefer",
+        refused=True,
+    ),
+    Meaning(
+        r"server does not support SSL",
+        "tls",
+        "the server has no TLS",
+        "set ssl = on and a certificate on the server; or, where the network is trusted, server.sslmode to disable",
+        refused=True,
+    ),
+    Meaning(
+        r"no pg_hba\.conf entry for [^\n]*(?:no encryption|SSL off)",
+        "tls",
+        "the server lets nobody in without TLS, or not from here",
+        "set server.sslmode to verify-full and server.sslrootcert to the authority that signed the server's certificate",
+        refused=True,
+    ),
+    Meaning(
         r"no pg_hba\.conf entry for (?P<who>[^\n]*)|Peer authentication failed",
         "login",
         "the server lets nobody in this way",
@@ -148,7 +177,7 @@ MEANINGS = (
         "check host and port of the option server, and that the server runs",
     ),
     Meaning(
-        r"server does not support SSL|certificate verify failed|root certificate file|SSL error: (?!.*(?:EOF|closed))",
+        r"SSL error: (?!.*(?:EOF|closed))",
         "tls",
         "there is no TLS connection as asked for",
         "check sslmode and sslrootcert of the option server",

@@ -17,7 +17,7 @@ from .remote import Open, Remote
 from .server import DumpOptions, Program, RestoreOptions, Sink
 from .session import DUMPING, HOLDING, RESTORING, Session, SessionServer, application_of
 from .stream import CHUNK, Watchdog, how_it_ended
-from .trailer import Trailer, truncated
+from .trailer import Count, Trailer, truncated
 
 CONNECT_TIMEOUT = 10
 _BY_SIGNAL = 128
@@ -33,6 +33,7 @@ class Account:
     host: str = ""
     port: int = 0
     sslmode: str = ""
+    sslrootcert: str = ""
 
 
 class PodServer(SessionServer):
@@ -99,7 +100,7 @@ class PodServer(SessionServer):
             told, came = remote.pass_on(sink, watch)
             self._judge(remote, told, came, doing)
 
-    def _judge(self, remote: Remote, told: Trailer | None, counted: Trailer, doing: str) -> None:
+    def _judge(self, remote: Remote, told: Trailer | None, counted: Count, doing: str) -> None:
         """The command's failure explains more than what it did to the stream, so it goes first."""
         code = told.rc if told is not None else remote.failed
         if code:
@@ -107,7 +108,7 @@ class PodServer(SessionServer):
             raise fault(doing, said, self.where, exit_code=code)
         if told is None and "error:" in remote.said:
             raise fault(doing, remote.said, self.where)
-        if told is None or told.tee or (told.bytes, told.sha256) != (counted.bytes, counted.sha256):
+        if not counted.fits(told):
             raise truncated(doing, self.where, counted.bytes, told, remote.outcome())
 
     def _collect(self, script: str, doing: str) -> str:
@@ -128,6 +129,7 @@ class PodServer(SessionServer):
             "PGHOST": account.host,
             "PGPORT": str(account.port or ""),
             "PGSSLMODE": account.sslmode,
+            "PGSSLROOTCERT": account.sslrootcert,
         }
 
     def _connect(self, database: str, application: str, watch: Watchdog) -> Session:

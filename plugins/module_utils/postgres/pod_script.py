@@ -35,7 +35,7 @@ for d in {_PATH}; do PATH=$PATH:$d; done
 export PATH
 """
 _NEEDED = """\
-for p in tee wc sha256sum; do
+for p in tee sha256sum; do
   command -v $p >/dev/null || { echo "error: the container has no $p" >&2; exit 127; }
 done
 exec 3>&1
@@ -45,17 +45,16 @@ tell() { trap '' PIPE; echo "$1" 2>/dev/null >&4; exit 0; }
 _TRAILER = f"""\
 printf '\\n{MARK} %s #end\\n' "$(echo $r)" >&3
 """
-_COUNTED = """\
-r=$({{ {{ {{
+_HASHED = """\
+r=$({{ {{
 {flow}
-}} 6>&1 | {{ wc -c | {{ read n; tell "bytes=$n"; }}; exit 0; }}
 }} 5>&1 | {{ sha256sum | {{ read h d; tell "sha256=$h"; }}; exit 0; }}
 }} 4>&1)
 """
 _OUT = """\
-  {{ {command} </dev/null; tell "rc=$?"; }} | {{ tee /dev/fd/5 /dev/fd/6 >&3; tell "tee=$?"; }}"""
+  {{ {command} </dev/null; tell "rc=$?"; }} | {{ tee /dev/fd/5 >&3; tell "tee=$?"; }}"""
 _IN = """\
-  {{ head -c {bytes}; exit 0; }} | {{ tee /dev/fd/5 /dev/fd/6; tell "tee=$?"; }} | {{
+  {{ head -c {bytes}; exit 0; }} | {{ tee /dev/fd/5; tell "tee=$?"; }} | {{
     {command} >/dev/null 2>&3; c=$?
     trap '' PIPE
     [ $c = 0 ] || echo "#failed $c" >&3
@@ -66,7 +65,7 @@ _IN = """\
 
 def reading(environment: Mapping[str, str], command: Sequence[str]) -> str:
     """Runs a command whose stdout comes out, with the trailer after it."""
-    return _script(environment, _counted(_OUT.format(command=shlex.join(command))))
+    return _script(environment, _hashed(_OUT.format(command=shlex.join(command))))
 
 
 def feeding(environment: Mapping[str, str], command: Sequence[str], bytes: int) -> str:
@@ -74,7 +73,7 @@ def feeding(environment: Mapping[str, str], command: Sequence[str], bytes: int) 
 
     What it says comes out, then FAILED when it failed, and the trailer at the end.
     """
-    return _script(environment, _counted(_IN.format(command=shlex.join(command), bytes=bytes)))
+    return _script(environment, _hashed(_IN.format(command=shlex.join(command), bytes=bytes)))
 
 
 def conversing(environment: Mapping[str, str], command: Sequence[str]) -> str:
@@ -92,11 +91,11 @@ def finding(environment: Mapping[str, str], name: str, folders: Sequence[str]) -
         f"IFS=:; for d in {places} $PATH; do p=$d/{shlex.quote(name)}; "
         """[ -x "$p" ] && printf '%s\\t%s\\n' "$p" "$("$p" --version 2>/dev/null)"; done; true"""
     )
-    return _script(environment, _counted(_OUT.format(command=f"{{ {look}; }}")))
+    return _script(environment, _hashed(_OUT.format(command=f"{{ {look}; }}")))
 
 
-def _counted(flow: str) -> str:
-    return _NEEDED + _COUNTED.format(flow=flow) + _TRAILER
+def _hashed(flow: str) -> str:
+    return _NEEDED + _HASHED.format(flow=flow) + _TRAILER
 
 
 def _script(environment: Mapping[str, str], body: str) -> str:

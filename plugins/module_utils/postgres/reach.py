@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import typing as t
 from collections.abc import Mapping, Sequence
 
@@ -25,6 +27,7 @@ if t.TYPE_CHECKING:
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _STANDBY = "select pg_is_in_recovery() as standby"
 _SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+_VERIFIED = _SSLMODES[-1]
 
 _SUBOPTIONS: dict[str, dict[str, t.Any]] = {
     "mode": {"type": "str", "choices": ["tcp", "exec", "job"], "default": "tcp"},
@@ -108,9 +111,25 @@ def _login(given: Mapping[str, t.Any], password: str) -> Login:
         port=int(given.get("port") or 5432),
         user=str(given.get("user") or ""),
         password=password,
-        sslmode=str(given.get("sslmode") or ""),
+        sslmode=sslmode_of(given),
         sslrootcert=str(given.get("sslrootcert") or ""),
     )
+
+
+def sslmode_of(given: Mapping[str, t.Any]) -> str:
+    """What is asked for, here or in the environment; else TLS with a server that is verified, if it is elsewhere."""
+    asked = str(given.get("sslmode") or os.environ.get("PGSSLMODE") or "")
+    return asked or ("" if _is_here(str(given["host"])) else _VERIFIED)
+
+
+def _is_here(host: str) -> bool:
+    """A socket, or an address that never leaves this machine."""
+    if host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _account(given: Mapping[str, t.Any], password: str) -> Account:
@@ -120,6 +139,7 @@ def _account(given: Mapping[str, t.Any], password: str) -> Account:
         host=str(given.get("host") or ""),
         port=int(given.get("port") or 0),
         sslmode=str(given.get("sslmode") or ""),
+        sslrootcert=str(given.get("sslrootcert") or ""),
     )
 
 

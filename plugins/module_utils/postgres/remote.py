@@ -96,14 +96,14 @@ class Remote:
                 return bytes(out) + self._said
             out += more
 
-    def pass_on(self, sink: Sink, watch: Watchdog) -> tuple[Trailer | None, Trailer]:
-        """All of stdout to a sink; the trailer that came, and what it should have said about the bytes that came."""
+    def pass_on(self, sink: Sink, watch: Watchdog) -> tuple[Trailer | None, Count]:
+        """All of stdout to a sink; the trailer that came, and the bytes that came."""
         tail = Tail(sink)
         while (more := self.read(watch)) is not None:
             tail.take(more)
-        return tail.end(), tail.count.trailer()
+        return tail.end(), tail.count
 
-    def feed(self, chunks: Iterator[bytes], watch: Watchdog) -> tuple[Trailer | None, Trailer]:
+    def feed(self, chunks: Iterator[bytes], watch: Watchdog) -> tuple[Trailer | None, Count]:
         """The chunks to stdin, for as long as the script takes them; like ``pass_on``, about the bytes that went.
 
         What the command said is in ``said``.
@@ -118,7 +118,7 @@ class Remote:
             self._out += more
         told, before = cut(bytes(self._out))
         self._said += FAILED.sub(b"", before)
-        return told, sent.trailer()
+        return told, sent
 
     def _offer(self, chunk: bytes, watch: Watchdog) -> bool:
         """Whether all of the chunk went before the script failed or ended."""

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import ReleaseError
 from . import digest, schema
 from .crypt import SUFFIX, Encryptor
 from .facts import Facts
@@ -54,13 +52,14 @@ def take(server: Server, store: Store, wish: Wish, seen: Facts, encryptor: Encry
     """The backup, in the store. Whatever goes wrong, there is nothing of it, and the database was only read."""
     clock, database = _Clock(), wish.options.database
     with store.draft(wish.id) as draft, server.holding_snapshot(database) as snapshot:
-        with _reading(server, snapshot) as contents:
-            with clock.phase("dump"):
-                files = _dump(server, snapshot, draft, wish, encryptor, contents)
-            with clock.phase("schema"):
-                schema_sha256 = schema.sha256(schema.read(server, database, snapshot.name))
-            with clock.phase("contents"):
-                found = contents.result()
+        before = digest.sequences(snapshot.rows)
+        digest.keep(snapshot.rows, wish.options.lock_timeout)
+        with clock.phase("schema"):
+            schema_sha256 = schema.sha256(schema.read(server, database, snapshot.name))
+        with clock.phase("dump"):
+            files = _dump(server, snapshot, draft, wish, encryptor)
+        with clock.phase("contents"):
+            found = digest.of(snapshot.rows, before)
         identity = server.identity()
         recorded: dict[str, Any] = {**seen.to_dict(), **found.to_dict()}
         return draft.commit(
@@ -91,27 +90,8 @@ def take(server: Server, store: Store, wish: Wish, seen: Facts, encryptor: Encry
         )
 
 
-@contextmanager
-def _reading(server: Server, snapshot: Snapshot) -> Iterator[Future[digest.Contents]]:
-    """Read what the snapshot holds while the dump runs; the sequences before it begins."""
-    before = digest.sequences(snapshot.rows)
-    pid = int(snapshot.rows("select pg_backend_pid() as pid")[0]["pid"])
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        try:
-            yield pool.submit(digest.of, snapshot.rows, before)
-        except BaseException:
-            with suppress(ReleaseError):
-                server.rows(f"select pg_terminate_backend({pid}) as ended")
-            raise
-
-
 def _dump(
-    server: Server,
-    snapshot: Snapshot,
-    draft: Draft,
-    wish: Wish,
-    encryptor: Encryptor | None,
-    contents: Future[digest.Contents],
+    server: Server, snapshot: Snapshot, draft: Draft, wish: Wish, encryptor: Encryptor | None
 ) -> tuple[FileEntry, ...]:
     if wish.format == "directory":
         server.dump_folder(wish.options, snapshot.name, draft.folder / FOLDER)
@@ -119,16 +99,5 @@ def _dump(
         return tuple(draft.adopt(f"{FOLDER}/{name}") for name in names)
     below = draft.sink(ARCHIVE + SUFFIX if encryptor else ARCHIVE)
     sink = encryptor.over(below) if encryptor else below
-    server.dump(wish.options, snapshot.name, _while_it_can_succeed(sink.write, contents))
+    server.dump(wish.options, snapshot.name, sink.write)
     return (sink.close(),)
-
-
-def _while_it_can_succeed(write: Callable[[bytes], None], contents: Future[digest.Contents]) -> Callable[[bytes], None]:
-    """A dump whose contents cannot be read ends at its next piece, not hours later."""
-
-    def written(piece: bytes) -> None:
-        if contents.done():
-            contents.result()
-        write(piece)
-
-    return written

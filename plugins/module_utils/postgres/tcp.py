@@ -30,6 +30,8 @@ from .session import (
 from .stream import Call, Ended, Watchdog
 
 CONNECT_TIMEOUT = 10
+KEPT_AWAKE = 30
+"""Seconds of silence after which something goes over a connection: a snapshot is held idle while its dump runs."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ class _Connection(Session):
                     dbname=database,
                     application_name=application,
                     client_encoding="UTF8",
+                    keepalives_idle=KEPT_AWAKE,
                     async_=True,
                     **{name: value for name, value in given.items() if value},
                 )

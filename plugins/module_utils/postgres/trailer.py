@@ -1,7 +1,7 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of a stream, told in the stream itself: exit code, number of bytes and SHA-256 from where they were made.
+"""The end of a stream, told in the stream itself: exit code and SHA-256 from where they were made.
 
 A stream that was cut, or lost or repeated something in its middle, has no trailer or one that does not fit, whatever
 the exit code of what carried it.
@@ -21,7 +21,7 @@ LONGEST = 256
 _TRAILER = re.compile(
     rb"\n"
     + MARK.encode()
-    + rb"(?=[^\n]* rc=(?P<rc>\d+))(?=[^\n]* tee=(?P<tee>\d+))(?=[^\n]* bytes=(?P<bytes>\d+))"
+    + rb"(?=[^\n]* rc=(?P<rc>\d+))(?=[^\n]* tee=(?P<tee>\d+))"
     + rb"(?=[^\n]* sha256=(?P<sha256>[0-9a-f]{64}))[^\n]* #end\n\Z"
 )
 
@@ -32,7 +32,6 @@ class Trailer:
 
     rc: int
     tee: int
-    bytes: int
     sha256: str
 
 
@@ -42,23 +41,24 @@ def cut(data: bytes) -> tuple[Trailer | None, bytes]:
     if found is None:
         return None, data
     groups = {name: value.decode() for name, value in found.groupdict().items()}
-    told = Trailer(int(groups["rc"]), int(groups["tee"]), int(groups["bytes"]), groups["sha256"])
+    told = Trailer(int(groups["rc"]), int(groups["tee"]), groups["sha256"])
     return told, data[: found.start()]
 
 
 class Count:
-    """What a trailer should say about the bytes that were taken here."""
+    """Number and hash of the bytes that were taken here."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self._bytes = 0
+        self.bytes = 0
 
     def take(self, data: bytes) -> None:
         self._hash.update(data)
-        self._bytes += len(data)
+        self.bytes += len(data)
 
-    def trailer(self) -> Trailer:
-        return Trailer(0, 0, self._bytes, self._hash.hexdigest())
+    def fits(self, told: Trailer | None) -> bool:
+        """Whether these are the bytes that were sent, all passed on."""
+        return told is not None and not told.tee and told.sha256 == self._hash.hexdigest()
 
 
 class Tail:
@@ -93,7 +93,7 @@ def truncated(doing: str, where: str, arrived: int, told: Trailer | None, outcom
     lost = (
         f"the stream ended after {arrived} bytes without its trailer"
         if told is None
-        else f"{arrived} bytes arrived of {told.bytes}, or other bytes than were sent"
+        else f"the {arrived} bytes that arrived are other bytes than were sent"
     )
     return ReleaseError(
         f"{doing} failed: {lost}, while the connection says: {outcome}",

@@ -23,7 +23,7 @@ SAID = [
     (CONNECTION + "timeout expired", "unreachable", "cannot be reached"),
     (CONNECTION + "FATAL:  sorry, too many clients already", "busy", "no more connections"),
     (CONNECTION + "FATAL:  the database system is starting up", "away", "not up"),
-    (CONNECTION + "server does not support SSL, but SSL was required", "tls", "no TLS connection"),
+    (CONNECTION + "server does not support SSL, but SSL was required", "tls", "the server has no TLS"),
     ('could not translate host name "db" to address: Name or service not known', "unreachable", "cannot be reached"),
     (
         "pg_dump: error: server version: 18.1; pg_dump version: 15.18\n"

@@ -31,7 +31,7 @@ def shell(script: str, fed: bytes = b"", path: str = "") -> tuple[bytes, str]:
 
 
 def trailer(data: bytes, rc: int = 0) -> Trailer:
-    return Trailer(rc, 0, len(data), hashlib.sha256(data).hexdigest())
+    return Trailer(rc, 0, hashlib.sha256(data).hexdigest())
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])

@@ -15,6 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     SERVER_OPTIONS,
     needs_cluster,
     server_of,
+    sslmode_of,
 )
 
 Obj = dict[str, Any]
@@ -59,6 +60,28 @@ def test_a_server_names_itself_without_secrets() -> None:
     server = server_of(given(host="db", user="shop", password="secret-one"), None)
     assert server.where == "db:5432"
     assert "secret-one" not in f"{vars(server)}"
+
+
+@pytest.mark.parametrize(
+    ("host", "mode"),
+    [
+        ("db.example.com", "verify-full"),
+        ("10.0.0.5", "verify-full"),
+        ("2001:db8::1", "verify-full"),
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+        ("::1", ""),
+        ("/run/postgresql", ""),
+    ],
+)
+def test_a_server_elsewhere_is_verified_unless_that_is_declined(
+    host: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    assert sslmode_of(given(host=host)) == mode
+    assert sslmode_of(given(host=host, sslmode="prefer")) == "prefer"
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert sslmode_of(given(host=host)) == "require"
 
 
 def test_the_cluster_is_only_needed_when_it_is_on_the_way() -> None:
