@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, digest, proof, room, schema, swap
+from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, digest, proof, room, schema, scratch, swap
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
@@ -334,7 +334,7 @@ def test_a_run_killed_around_the_renames_is_finished_by_the_next_one(
     killed(lambda: operate(reached(database.server), store, wanted()))
     monkeypatch.undo()
     unlocked(database.server)
-    assert proof.sweep_scratch(server) == []
+    assert scratch.sweep(server) == []
     done = operate(server, store, wanted())
     assert held() == before
     assert done.mended
