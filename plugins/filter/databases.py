@@ -43,8 +43,8 @@ RETURN = r"""
 _value:
   description:
     - Each database by its name, with its own options and those of all. What nobody set is not there.
-    - C(backup) is V(store) for one that is backed up into C(store), V(cronjob) for one whose CronJob does it, and empty for
-      one that nobody backs up. C(sentence) says the same in the plan.
+    - C(backup) is V(store) for one that is backed up into C(store), V(cronjob) for one whose CronJob does it, and empty
+      for one that nobody backs up. C(sentence) says the same in the plan.
   type: dict
   sample:
     shop:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, digest, proof, room, schema, scratch, swap
+from ansible_collections.runbook.release.plugins.module_utils.postgres import (
+    bring,
+    digest,
+    proof,
+    room,
+    schema,
+    scratch,
+    swap,
+)
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
