@@ -185,7 +185,9 @@ def test_a_restore_that_was_killed_is_gone_on_with_and_nothing_else_begins_befor
 
 def test_a_restore_that_cannot_be_done_ends_with_the_reason_and_what_wrote_is_back(site: Site) -> None:
     archive = next((site.folder / "store").glob("shop-1/data.dump"))
-    archive.write_bytes(archive.read_bytes()[:-1])
+    content = bytearray(archive.read_bytes())
+    content[-1] ^= 1
+    archive.write_bytes(content)
     done = site.restore(restore_accept_data_loss=True, restore_backups={site.database: "shop-1"})
     assert done.returncode
     (one,) = site.known()["releases"]
