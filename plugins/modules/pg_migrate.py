@@ -45,7 +45,8 @@ options:
         C(RETURNING ... AS key). How far it came is in C(release_migrations), and whoever runs it next goes on there."
       - V(alembic) runs Alembic from the folder O(path) on this machine, or from O(image) in O(job) or O(pod).
       - V(job) runs O(command) in a Job with O(image).
-      - V(command) runs O(command) in a running pod of O(image).
+      - V(command) runs O(command) in a pod that already runs O(image). C(playbooks/deploy.yml) migrates before any pod
+        of the new version is there, so a release takes V(job).
     type: str
     choices: [alembic, sql, job, command]
     required: true

@@ -56,7 +56,8 @@ EXAMPLES = r"""
 RETURN = r"""
 releases:
   description:
-    - All releases, the oldest first, numbered without gaps.
+    - All releases, the oldest first, numbered without gaps. C(kind) is V(restore) for a restore of the databases, which
+      has no C(version), and V(release) for all others.
     - C(verdict), C(ended) and C(head) are empty while a release is unfinished.
     - C(head) is the last entry of its sealed ledger, and its digest stands for everything that happened. Number 0 says
       that the release died before it started anything.
@@ -68,6 +69,7 @@ releases:
     - number: 1
       release: shop-prod-1-4-0-20261124t190000z
       version: 1.4.0
+      kind: release
       plan: 5f1d0c2a
       who: alice@build-7
       began: "2026-11-24T19:00:00.123456Z"
@@ -90,6 +92,7 @@ unfinished:
   sample:
     release: shop-prod-1-4-1-20261125t190000z
     version: 1.4.1
+    kind: release
     who: bob@laptop
     began: "2026-11-25T19:00:00.123456Z"
     at: switch web to 25

@@ -39,10 +39,19 @@ options:
   environment:
     description: The environment it is released in. Required unless O(state=ended).
     type: str
+  kind:
+    description:
+      - V(release) brings the system to O(version), or takes a version back.
+      - V(restore) brings its databases back from their backups. It has no O(version), stands in the same index, and
+        neither it nor a release begins before the other has ended. One that was interrupted is continued.
+    type: str
+    choices: [release, restore]
+    default: release
   version:
     description:
       - The version to release, or to lift the hold of. Required with O(state=lifted).
-      - Without it O(state=begun) takes back the unfinished release, else the newest one that was released.
+      - Without it O(state=begun) takes back the unfinished release, else the newest one that was released, unless
+        O(kind=restore).
     type: str
   plan:
     description: Digest of the plan that is carried out.
@@ -64,6 +73,7 @@ options:
     description:
       - Digests of everything the plan was made of, by name. They are recorded, and only a release with the same ones is
         continued.
+      - With O(kind=restore) the id of the backup of each database, by its name. Those of the beginning are returned.
       - Those whose name begins with C(live) and a space may differ, since a release changes what is live.
     type: dict
     default: {}
@@ -84,8 +94,8 @@ options:
       - V(rollback) goes back.
       - V(ask) refuses, and says where it stands and how to go on.
       - A release that was on its way back already only ever goes back.
-      - V(forward) gives up an unfinished release of another version where it stands, and begins O(version). It is for a
-        release that must not go back, because of a migration, say.
+      - V(forward) gives up an unfinished release of another version where it stands, and begins O(version), or the
+        restore. It is for a release that must not go back, because of a migration, say.
     type: str
     choices: [continue, rollback, ask, forward]
     default: continue
@@ -122,9 +132,9 @@ options:
         warning.
     type: path
   verdict:
-    description: How the release ended. Required with O(state=ended).
+    description: How the release or the restore ended. Required with O(state=ended).
     type: str
-    choices: [released, rolled back, stopped, failed]
+    choices: [released, rolled back, stopped, failed, restored]
   seconds:
     description: How long it took.
     type: float
@@ -240,6 +250,11 @@ plan:
   type: str
   returned: with O(state=begun)
   sample: sha256:8d2a1f34c1a3b9c6f4f0a6ae2d6be1c0c8b9d3a0d5f44c0b93f53a5d2b7c9e11
+inputs:
+  description: O(inputs) as they were when the release began.
+  type: dict
+  returned: with O(state=begun)
+  sample: {chart of api: 5f1d0c2a}
 first:
   description: Whether no version was live when the release began.
   type: bool
@@ -322,7 +337,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_client,
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
-from ansible_collections.runbook.release.plugins.module_utils.release.index import VERDICTS
+from ansible_collections.runbook.release.plugins.module_utils.release.index import KINDS, RELEASE, VERDICTS
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
 from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
@@ -337,6 +352,7 @@ def run_argument_spec() -> ArgumentSpec:
             "namespace": {"type": "str"},
             "system": {"type": "str"},
             "environment": {"type": "str"},
+            "kind": {"type": "str", "choices": list(KINDS), "default": RELEASE},
             "version": {"type": "str"},
             "plan": {"type": "str", "default": ""},
             "components": {"type": "list", "elements": "str"},
@@ -384,6 +400,8 @@ def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     if module.params["ttl"] < 1:
         module.fail_json(msg=f"ttl is {module.params['ttl']}: a lock has to be valid for at least 1 second.")
+    if module.params["kind"] != RELEASE and module.params["version"]:
+        module.fail_json(msg=f"A {module.params['kind']} has no version. Do: leave out version.")
     with failing_cleanly(module):
         result = act(module)
         for warning in result.pop("warnings", []):

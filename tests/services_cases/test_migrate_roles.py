@@ -122,7 +122,7 @@ def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(
     refused = site.run("restore", release_backups=backups)
     assert refused.returncode
     assert "would be gone" in refused.stdout
-    assert "Stop what writes" not in refused.stdout
+    assert "as it was (paused)" not in refused.stdout
     assert site.columns() == 2
     restored = site.run("restore", release_backups=backups, restore_accept_data_loss=True)
     assert restored.returncode == 0, restored.stdout

@@ -295,7 +295,7 @@ def test_a_scratch_left_by_a_killed_run_is_dropped_by_the_next_one(server, store
     ((left,),) = database.server.sql(NO_ROWS.replace("select 1", "select datname"))
     unlocked(database.server)
     monkeypatch.undo()
-    assert proof.sweep_scratch(server) == [left]
+    assert scratch.sweep(server) == [left]
 
 
 def test_a_scratch_in_use_and_databases_of_others_are_left_alone(server, database):
@@ -305,9 +305,9 @@ def test_a_scratch_in_use_and_databases_of_others_are_left_alone(server, databas
     used = scratch.new_name()
     database.server.sql(f"create database {used}")
     with reached(database.server) as maker, maker.locked(used):
-        assert proof.sweep_scratch(server) == []
+        assert scratch.sweep(server) == []
     with pytest.raises(Refused):
         scratch.drop(server, database.name)
     unlocked(database.server)
-    assert proof.sweep_scratch(server) == [used]
+    assert scratch.sweep(server) == [used]
     database.server.sql(f"drop database {name}")

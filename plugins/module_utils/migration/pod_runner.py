@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
 
+WITHOUT_POD = "use job instead of pod (kind=job instead of kind=command), which needs no pod of the new version"
+
+
 @dataclass(frozen=True)
 class Place:
     """Which container; of several pods that match, the first that is ready and runs ``image``."""
@@ -57,8 +60,7 @@ class InPod(Runner):
             found = [pod] if pod else []
         else:
             found = self._client.list(POD, place.namespace, place.selector)
-        chosen = choose(found, place)
-        return chosen
+        return choose(found, place)
 
 
 def choose(pods: Sequence[Mapping[str, Any]], place: Place) -> tuple[str, str]:
@@ -73,5 +75,5 @@ def choose(pods: Sequence[Mapping[str, Any]], place: Place) -> tuple[str, str]:
     raise Refused(
         f"No container runs {place.image}, the image that has the migrations{found}. Nothing was changed",
         where=place.title,
-        remedy="wait until the new version is staged, or use kind=job",
+        remedy=f"{WITHOUT_POD}; a pod serves only where the new version runs before it migrates",
     )

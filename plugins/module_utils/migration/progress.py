@@ -38,5 +38,6 @@ class Progress:
         if self.stall and now - self._moved >= self.stall:
             raise NotReady(
                 f"The migration has made no progress for {now - self._moved:.0f} s: {json.dumps(found)}",
-                remedy="look at what it waits for. A Job of it still runs, and running this again waits for that",
+                remedy="look at what it waits for, and run this again, which reads the revision first; a Job of it that"
+                " still runs is waited for",
             )

@@ -67,11 +67,6 @@ def prove(
     return Proof(level, at, time.monotonic() - began, tuple(checks))
 
 
-def sweep_scratch(server: Server) -> list[str]:
-    """Drop scratch databases whose maker is gone; their names."""
-    return scratch.sweep(server)
-
-
 def same(server: Server, database: str, store: Store, manifest: Manifest) -> Iterator[Check]:
     """Everything the manifest recorded against the database ``database``."""
     recorded, now = Properties.of(manifest.properties or {}), facts.described(server, database)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..colours import PREFIX
 from ..helm.objects import HELM_RELEASE, Obj, annotations_of, kind_name, labels_of, meta, name_of
 from ..ledger.chain import Entry
+from .index import RESTORE
 from .machine import INDEX_BEGUN
 
 STATE = "state"
@@ -88,7 +89,7 @@ Parts = Mapping[str, Part]
 
 @dataclass(frozen=True)
 class Recorded:
-    """The newest state in the index, and the releases that began after it."""
+    """The newest state in the index, and the releases that began after it; a restore leaves the components alone."""
 
     when: str = ""
     release: str = ""
@@ -103,7 +104,7 @@ def recorded(entries: Sequence[Entry]) -> Recorded:
         if entry.what == STATE:
             parts = {name: Part.parse(part) for name, part in entry.after["components"].items()}
             found = Recorded(entry.when, entry.after["release"], parts)
-        elif entry.what == INDEX_BEGUN and found.when:
+        elif entry.what == INDEX_BEGUN and found.when and entry.after.get("kind") != RESTORE:
             found = Recorded(found.when, found.release, found.parts, (*found.interim, entry.after["release"]))
     return found
 

@@ -65,10 +65,10 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
             remedy="give the run that release_run returned when the release began",
         )
     if client.dry_run:
-        return _report(run, attempt.verdict or how.verdict, not attempt.verdict)
+        return _report(attempt, attempt.verdict or how.verdict, not attempt.verdict)
     own = Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
     if attempt.verdict:
-        report = _report(run, attempt.verdict, _let_go(client, run))
+        report = _report(attempt, attempt.verdict, _let_go(client, run))
         return {**report, **_pinned(run, own, Story.of(own.entries()))}
     _lock(client, run, "renewed")
     story = _closed(own, how)
@@ -76,7 +76,7 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
     index.add(machine.INDEX_ENDED, _ended(attempt, story))
     own.warnings += index.warnings
     _let_go(client, run)
-    return {**_report(run, story.verdict, True), **pinned}
+    return {**_report(attempt, story.verdict, True), **pinned}
 
 
 def _pinned(run: Run, own: Register, story: Story) -> Report:
@@ -113,9 +113,9 @@ def _lock(client: KubeClient, run: Run, state: str) -> bool:
 def free(client: KubeClient, namespace: str, lease: str, index: Index) -> bool:
     """Let go of the lock for a run that died after its release had ended: it had nothing else left to do."""
     have, _now = observe(client, f"{namespace}/{lease}")
-    if have is None or index.newest is None or index.unfinished or have.token != index.began:
+    if have is None or index.last is None or index.unfinished or have.token != index.began:
         return False
-    return _let_go(client, Run(index.newest.release, namespace, lease, have.token, have.holder, have.ttl))
+    return _let_go(client, Run(index.last.release, namespace, lease, have.token, have.holder, have.ttl))
 
 
 def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: str, who: str) -> Report:
@@ -131,10 +131,10 @@ def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: s
     return {"changed": hold is not None, "sentence": sentence, "hold": hold.report() if hold else {}}
 
 
-def _report(run: Run, verdict: str, changed: bool) -> Report:
+def _report(attempt: Attempt, verdict: str, changed: bool) -> Report:
     return {
         "changed": changed,
-        "release": run.release,
+        "release": attempt.release,
         "verdict": verdict,
-        "sentence": f"Release {run.release} ended: {verdict}.",
+        "sentence": f"{attempt.kind.capitalize()} {attempt.release} ended: {verdict}.",
     }

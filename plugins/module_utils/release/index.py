@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 RELEASED = "released"
 STOPPED = "stopped"
-VERDICTS = (RELEASED, "rolled back", STOPPED, "failed")
+VERDICTS = (RELEASED, "rolled back", STOPPED, "failed", "restored")
 HOLDING = ("rolled back", "failed")
 REMEMBERED = 10
+RELEASE, RESTORE = "release", "restore"
+KINDS = (RELEASE, RESTORE)
 
 
 def index_id(lease: str) -> str:
@@ -32,9 +34,10 @@ def index_id(lease: str) -> str:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One release as the index knows it; ``verdict`` and ``head`` are empty until it has ended.
+    """One release, or one restore of the databases, as the index knows it.
 
-    ``head`` is that of its sealed ledger, ``accepted`` the approvals of what it did.
+    ``verdict`` and ``head`` are empty until it has ended, ``version`` is of a restore. ``head`` is that of its sealed
+    ledger, ``accepted`` the approvals of what it did.
     """
 
     number: int
@@ -48,6 +51,12 @@ class Attempt:
     seconds: float = 0.0
     head: Mapping[str, Any] = field(default_factory=dict)
     accepted: tuple[Mapping[str, str], ...] = ()
+    kind: str = RELEASE
+
+    @property
+    def title(self) -> str:
+        """What it is, as the begin of a sentence."""
+        return f"Restore {self.release}" if self.kind == RESTORE else f"Release {self.release} of {self.version}"
 
     def report(self) -> dict[str, Any]:
         return {**vars(self), "head": dict(self.head), "accepted": [dict(one) for one in self.accepted]}
@@ -90,7 +99,13 @@ class Index:
         """The index with one entry more."""
         if what == INDEX_BEGUN:
             begun = Attempt(
-                len(self.attempts) + 1, after["release"], after["version"], after["plan"], after.get("who", who), when
+                len(self.attempts) + 1,
+                after["release"],
+                after["version"],
+                after["plan"],
+                after.get("who", who),
+                when,
+                kind=after.get("kind", RELEASE),
             )
             return replace(self, attempts=(*self.attempts, begun))
         if what == INDEX_ENDED:
@@ -104,7 +119,7 @@ class Index:
     def _ended(self, after: Mapping[str, Any], when: str) -> Index:
         release, version, verdict = after["release"], after["version"], after["verdict"]
         seconds, head, holds = float(after["seconds"]), after["head"], self.holds
-        if verdict in HOLDING:
+        if version and verdict in HOLDING:
             holds = (*self._holds_but(version), Hold(version, verdict, release, when))
         elif verdict == RELEASED:
             holds = self._holds_but(version)
@@ -122,12 +137,18 @@ class Index:
 
     @property
     def unfinished(self) -> Attempt | None:
-        """The newest release, when it has not ended."""
-        return self.newest if self.newest and not self.newest.verdict else None
+        """The newest of all, when it has not ended."""
+        return self.last if self.last and not self.last.verdict else None
+
+    @property
+    def last(self) -> Attempt | None:
+        """The newest of all, whatever it is."""
+        return self.attempts[-1] if self.attempts else None
 
     @property
     def newest(self) -> Attempt | None:
-        return self.attempts[-1] if self.attempts else None
+        """The newest release."""
+        return next((one for one in reversed(self.attempts) if one.kind == RELEASE), None)
 
     def attempt(self, release: str) -> Attempt | None:
         return next((one for one in self.attempts if one.release == release), None)

@@ -24,7 +24,7 @@ from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
 from .ending import End, free
-from .index import Attempt, Index, mend, read
+from .index import RESTORE, Attempt, Index, mend, read
 from .naming import release_id
 from .pin import pin, require_signature
 from .register import Register, index_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..lock.record import Record
 
 Report = dict[str, Any]
-RECORDED = ("system", "environment", "components", "steps", "first", "previous")
+RECORDED = ("kind", "system", "environment", "components", "steps", "first", "previous")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Begin:
             namespace=params["namespace"],
             lease=lease_name(params["system"], params["environment"]),
             who=who,
-            want=Want(version, params["resume"], params["inputs"], params["changes"], lift),
+            want=Want(version, params["resume"], params["inputs"], params["changes"], lift, params["kind"]),
             plan=params["plan"],
             recorded={name: params[name] for name in RECORDED},
             ttl=params["ttl"],
@@ -167,11 +167,14 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
 
 def _new_id(asked: Begin, index: Index, held: Record) -> str:
     taken = {attempt.release for attempt in index.attempts}
-    return release_id(asked.lease, _version(asked, index), held.since, taken)
+    about = RESTORE if asked.want.kind == RESTORE else _version(asked, index)
+    return release_id(asked.lease, about, held.since, taken)
 
 
 def _version(asked: Begin, index: Index) -> str:
-    """What the release is about: the version that is asked for, else the one that is taken back."""
+    """What the release is about: the version that is asked for, else the one that is taken back; none of a restore."""
+    if asked.want.kind == RESTORE:
+        return ""
     return asked.want.version or (index.newest.version if index.newest else "")
 
 
@@ -202,9 +205,7 @@ def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, hel
     attempt = cast(Attempt, seen.index.unfinished)
     run = asked.run(attempt.release, held.token)
     own = _own(client, run)
-    story = seen.story.after(
-        own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.version}").report())
-    )
+    story = seen.story.after(own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.title}").report()))
     sealed = own.seal()
     pin(run, sealed.head, index.warnings.append)
     story = story.after(sealed)
@@ -233,11 +234,11 @@ def _own(client: KubeClient, run: Run) -> Register:
 
 def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
     version = _version(asked, known)
-    if asked.want.version:
+    if asked.want.version or asked.want.kind == RESTORE:
         require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
-    begun = {"release": run.release, "version": version, "plan": asked.plan}
+    begun = {"release": run.release, "version": version, "plan": asked.plan, "kind": asked.want.kind}
     index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
     own.add(
         machine.RELEASE_BEGINS,
@@ -263,7 +264,7 @@ def _report(
     changed: bool = False,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """The result of the module; ``first`` and ``plan`` are what they were when the release began."""
+    """The result of the module; ``first``, ``plan`` and ``inputs`` are what they were when the release began."""
     story = story or Story()
     return {
         "changed": changed,
@@ -272,6 +273,7 @@ def _report(
         "run": {},
         "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
         "plan": str(story.begun.get("plan", asked.plan)),
+        "inputs": dict(story.begun.get("inputs", asked.want.inputs)),
         "weight": story.highest,
         "at": story.open,
         "taken_over": {},

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Refused
-from .index import RELEASED, Attempt, Index
+from .index import RELEASE, RELEASED, RESTORE, Attempt, Index
 from .machine import BACK
 from .story import Story
 
@@ -26,7 +26,7 @@ GOES_BACK = (RELEASED, "failed")
 class Want:
     """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way.
 
-    Without a version it is asked to take back whatever was released last.
+    Without a version it is asked to take back whatever was released last. ``kind`` restore is no release: it has none.
     """
 
     version: str
@@ -34,6 +34,12 @@ class Want:
     inputs: Mapping[str, str] = field(default_factory=dict)
     changes: bool = True
     lift: str = ""
+    kind: str = RELEASE
+
+    @property
+    def title(self) -> str:
+        """What has to wait for another one, or for which another one is given up."""
+        return "a restore" if self.kind == RESTORE else self.version or "what is taken back"
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
     attempt = index.unfinished
     if attempt is None:
         return _begin(index, want)
-    stands = f"Release {attempt.release} of {attempt.version}, begun by {attempt.who} at {attempt.began}, stands"
+    stands = f"{attempt.title}, begun by {attempt.who} at {attempt.began}, stands"
+    if RESTORE in (attempt.kind, want.kind):
+        return _beside_a_restore(attempt, f"{stands} {story.stands}", want)
     if not want.version:
         return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
     if gives_up(attempt, want):
@@ -75,8 +83,10 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
 
 
 def gives_up(attempt: Attempt | None, want: Want) -> bool:
-    """Whether the unfinished release is left where it stands, for a version that mends what it did."""
-    return bool(attempt and want.version not in ("", attempt.version) and want.policy == FORWARD_FIX)
+    """Whether the unfinished release is left where it stands, for a version or a restore that mends what it did."""
+    if attempt is None or attempt.kind == RESTORE or want.policy != FORWARD_FIX:
+        return False
+    return want.kind == RESTORE or want.version not in ("", attempt.version)
 
 
 def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
@@ -85,7 +95,22 @@ def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> lis
     return [name for name in names if not name.startswith(LIVE) and recorded.get(name) != given.get(name)]
 
 
+def _beside_a_restore(attempt: Attempt, stands: str, want: Want) -> Decision:
+    """A restore goes on with a restore; a release and a restore wait for one another."""
+    if gives_up(attempt, want):
+        return Decision(START, f"{stands}; it is given up, and {want.title} begins")
+    if attempt.kind == RELEASE:
+        remedy = f"{_ways(attempt)}; or leave it where it stands with -e release_resume={FORWARD_FIX}; then restore"
+    elif want.kind == RESTORE and want.policy == "continue":
+        return Decision(CONTINUE, f"{stands}; it continues")
+    else:
+        remedy = "run restore.yml, which goes on with it, or ends it and says why it cannot"
+    raise Refused(f"{stands}; {want.title} has to wait for it", remedy=remedy)
+
+
 def _begin(index: Index, want: Want) -> Decision:
+    if want.kind == RESTORE:
+        return Decision(START, "a restore begins, nothing is unfinished")
     if not want.version:
         newest = index.newest
         if newest and newest.verdict in GOES_BACK:

@@ -41,11 +41,12 @@ def standing(attempt: Attempt, story: Story) -> dict[str, Any]:
     return {
         "release": attempt.release,
         "version": attempt.version,
+        "kind": attempt.kind,
         "who": attempt.who,
         "began": attempt.began,
         "at": story.open,
         "done": list(story.done),
         "way": story.way,
         "weights": dict(story.weights),
-        "sentence": f"Release {attempt.release} of {attempt.version} stands {story.stands}.",
+        "sentence": f"{attempt.title} stands {story.stands}.",
     }

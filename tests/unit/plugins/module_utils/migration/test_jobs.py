@@ -125,8 +125,9 @@ def test_a_command_runs_in_a_pod_of_the_new_image_only():
 
 @pytest.mark.parametrize("found", [[pod("shop:1")], [pod("shop:2", ready="False")], []])
 def test_no_pod_of_the_new_image_is_a_refusal(found: Any):
-    with pytest.raises(Refused, match="No container runs shop:2"):
+    with pytest.raises(Refused, match="No container runs shop:2") as refused:
         choose(found, PLACE)
+    assert "kind=job" in refused.value.remedy
 
 
 def test_a_migration_that_stands_still_is_found_out():

@@ -37,6 +37,11 @@ def begun(release: str, version: str = "1.4.0") -> tuple[str, Any]:
     return INDEX_BEGUN, {"release": release, "version": version, "plan": "5f1d", "who": "bob@laptop"}
 
 
+def restoring(id: str = "s1") -> tuple[str, Any]:
+    """The begin of a restore, as the index keeps it."""
+    return INDEX_BEGUN, {"release": id, "version": "", "plan": "", "who": "bob@laptop", "kind": "restore"}
+
+
 def ended(release: str, verdict: str = "released", version: str = "1.4.0", seconds: float = 10.0) -> tuple[str, Any]:
     after = {"release": release, "version": version, "verdict": verdict, "seconds": seconds, "head": {}}
     return INDEX_ENDED, after

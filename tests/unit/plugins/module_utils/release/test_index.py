@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Index, mend
 
-from .chained import begun, chain, ended, lifted, story
+from .chained import begun, chain, ended, lifted, restoring, story
 
 
 def index(*said: tuple[str, Any]) -> Index:
@@ -73,3 +73,23 @@ def test_a_head_that_is_not_sealed_yet_is_nothing_to_sign() -> None:
     (attempt,) = index(begun("r1")).attempts
     heads = [mend(attempt, story("release begins", "release ends", *more)) for more in ([], ["sealed"])]
     assert [bool(lacking and lacking["head"]) for lacking in heads] == [False, True]
+
+
+def test_a_restore_stands_among_the_releases_and_is_none_of_them() -> None:
+    known = index(begun("r1"), ended("r1"), restoring(), ended("s1", "restored", version="", seconds=9000))
+    assert [(one.number, one.kind) for one in known.attempts] == [(1, "release"), (2, "restore")]
+    assert known.newest
+    assert known.last
+    assert (known.newest.release, known.last.release, known.unfinished) == ("r1", "s1", None)
+    assert known.typical_seconds == 10
+
+
+def test_a_restore_that_failed_holds_no_version() -> None:
+    known = index(restoring(), ended("s1", "failed", version=""))
+    assert (known.holds, known.hold("")) == ((), None)
+
+
+def test_an_unfinished_restore_is_unfinished() -> None:
+    unfinished = index(begun("r1"), ended("r1"), restoring()).unfinished
+    assert unfinished
+    assert (unfinished.release, unfinished.title) == ("s1", "Restore s1")

@@ -392,3 +392,60 @@ def test_it_tells_what_there_was_and_where_the_unfinished_one_stands(api: Api) -
 def test_of_no_releases_it_tells_nothing(api: Api) -> None:
     nothing = {"releases": [], "unfinished": {}, "holds": [], "owner": {}, "typical_seconds": 0.0}
     assert tell(api.client(), "shop", "shop-prod") == nothing
+
+
+RESTORE = replace(
+    ALICE, want=Want("", inputs={"shop": "shop-1"}, kind="restore"), recorded={"kind": "restore"}, plan=""
+)
+RESTORED = End("restored", seconds=60.0)
+
+
+def test_a_restore_has_its_place_in_the_index_and_a_ledger_of_its_own(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    report = begin(api.client(), RESTORE)
+    run = run_of(report)
+    assert (report["decision"], run.release) == ("start", "shop-prod-restore-20261121t160000z")
+    (begins,) = ledger(api, run.release)
+    assert (begins.after["kind"], begins.after["version"], begins.after["inputs"]) == (
+        "restore",
+        "",
+        {"shop": "shop-1"},
+    )
+    ended = end(api.client(), run, RESTORED)
+    assert ended["sentence"] == f"Restore {run.release} ended: restored."
+    assert said(api, run.release) == ["release begins", "release ends", "sealed"]
+    assert [(one.kind, one.verdict) for one in index(api).attempts] == [
+        ("release", "released"),
+        ("restore", "restored"),
+    ]
+    assert ended["head"] == ledger(api, run.release)[-1].head.report()
+
+
+def test_an_interrupted_restore_goes_on_with_the_backups_it_began_with(api: Api) -> None:
+    write(api, run_of(begin(api.client(), RESTORE)), "restore shop: begins")
+    again = replace(BOB, want=replace(RESTORE.want, inputs={"shop": "shop-2"}), recorded={"kind": "restore"})
+    report = begin(api.client(), again)
+    assert (report["decision"], report["at"], report["inputs"]) == ("continue", "restore shop", {"shop": "shop-1"})
+
+
+def test_wherever_the_end_of_a_restore_dies_the_next_release_completes_it() -> None:
+    def doing(api: Api) -> Callable[[], Any]:
+        run = run_of(begin(api.client(), RESTORE))
+        return lambda: end(api.client(), run, RESTORED)
+
+    for api in deaths(doing):
+        ended = any(entry.what == "release ends" for entry in ledger(api, index(api).attempts[0].release))
+        if not ended:
+            with pytest.raises(Refused, match="has to wait for it"):
+                begin(api.client(), BOB)
+            continue
+        assert begin(api.client(), BOB)["decision"] == "start"
+        assert [one.verdict for one in index(api).attempts] == ["restored", ""]
+
+
+def test_a_release_that_is_given_up_for_a_restore_says_so(api: Api) -> None:
+    given_up = run_of(begin(api.client(), ALICE)).release
+    want = replace(RESTORE.want, policy="forward")
+    assert begin(api.client(), replace(BOB, want=want, recorded=RESTORE.recorded))["decision"] == "start"
+    assert ledger(api, given_up)[-2].after["reason"] == "given up for a restore"
+    assert [one.kind for one in index(api).attempts] == ["release", "restore"]

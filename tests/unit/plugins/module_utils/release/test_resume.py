@@ -15,7 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.story impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .chained import BEGINS, begun, chain, ended, lifted, story
+from .chained import BEGINS, begun, chain, ended, lifted, restoring, story
 from .test_story import journals
 
 WANT = Want("1.4.0", inputs=BEGINS["inputs"])  # type: ignore[arg-type]
@@ -129,3 +129,50 @@ def test_without_a_version_the_newest_release_is_taken_back_unless_it_was_alread
     assert kind(index(begun("r1"), ended("r1")), Story(), nameless) == "back"
     assert kind(index(begun("r1"), ended("r1", "rolled back")), Story(), nameless) == "nothing"
     assert kind(index(), Story(), nameless) == "nothing"
+
+
+RESTORE = Want("", kind="restore")
+RESTORING = ("release begins", "pause shop: begins", "pause shop: done", "restore shop: begins")
+
+
+@pytest.mark.parametrize(
+    "known", [index(), index(begun("r1"), ended("r1", "rolled back")), index(begun("r1"), ended("r1"))]
+)
+def test_a_restore_begins_whatever_became_of_the_releases(known: Index) -> None:
+    assert decide(known, Story(), RESTORE) == Decision("start", "a restore begins, nothing is unfinished")
+
+
+def test_an_interrupted_restore_is_continued_and_says_where_it_stands() -> None:
+    decision = decide(index(begun("r1"), ended("r1"), restoring()), story(*RESTORING), RESTORE)
+    assert decision.kind == "continue"
+    assert decision.sentence.startswith("Restore s1, begun by bob@laptop at ")
+    assert "in the middle of 'restore shop'" in decision.sentence
+
+
+@pytest.mark.parametrize("policy", ["continue", "rollback", "ask", "forward"])
+@pytest.mark.parametrize("version", ["1.4.0", ""])
+def test_no_release_begins_or_is_taken_back_beside_an_unfinished_restore(policy: str, version: str) -> None:
+    with pytest.raises(Refused, match=r"Restore s1, begun by .* has to wait for it") as refused:
+        decide(index(restoring()), story(*RESTORING), replace(WANT, version=version, policy=policy))
+    assert "run restore.yml" in refused.value.remedy
+
+
+@pytest.mark.parametrize("policy", ["rollback", "ask"])
+def test_an_interrupted_restore_is_only_continued_when_that_is_wanted(policy: str) -> None:
+    with pytest.raises(Refused, match="in the middle of 'restore shop'"):
+        decide(index(restoring()), story(*RESTORING), replace(RESTORE, policy=policy))
+
+
+def test_a_restore_waits_for_an_unfinished_release_unless_that_is_given_up() -> None:
+    with pytest.raises(Refused, match="a restore has to wait for it") as refused:
+        decide(UNFINISHED, story(*SHIFTING), RESTORE)
+    assert "-e release_resume=forward" in refused.value.remedy
+    assert "-e release_resume=rollback" in refused.value.remedy
+    given_up = decide(UNFINISHED, story(*SHIFTING), replace(RESTORE, policy="forward"))
+    assert given_up.kind == "start"
+    assert "it is given up, and a restore begins" in given_up.sentence
+
+
+def test_the_newest_release_can_be_taken_back_after_a_restore() -> None:
+    known = index(begun("r1"), ended("r1"), restoring(), ended("s1", "restored", version=""))
+    assert kind(known, Story(), Want("")) == "back"
