@@ -37,8 +37,9 @@ options:
           - "Database, of C(sql) and C(model): C(host), C(port) (5432), C(database) and C(user) of a PostgreSQL server,
             with a password. C(sslmode) as libpq knows it (C(prefer)), C(ca_cert)."
           - "Report, of C(k6), C(junit), C(coverage), C(trivy), C(licences), C(model) and C(json): C(path) of the file
-            on the machine that evaluates. C(newer_than), C(version) and C(digest) say what it has to be about, in
-            place of O(subject). C(time_zone) of a report whose time has none, such as C(Asia/Bangkok).
+            on the machine that evaluates. C(component), the one of the release whose image it is on. C(newer_than),
+            C(version) and C(digest) say what it has to be about, in place of O(subject). C(time_zone) of a report whose
+            time has none, such as C(Asia/Bangkok).
             C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
             made. A report that was cut, is stale or about something else never passes."
           - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
@@ -76,8 +77,9 @@ options:
           - "C(alertmanager): C(matchers), such as C(severity=\"critical\"), all of which an alert must meet. C(since),
             only alerts that began then. C(watchdog), the alert that always fires (C(Watchdog)), without which silence
             says nothing."
-          - "C(opensearch): C(index), a name or pattern. C(query) in the syntax of the search box. C(range), seconds
-            back from now that count. C(time_field) (C(@timestamp))."
+          - "C(opensearch): C(index), a name or pattern. C(query) in the syntax of the search box. C(range), whole
+            seconds back from now that count. C(time_field) (C(@timestamp)). A field of the query that no document has
+            is V(insufficient)."
           - "C(grafana): C(dashboard), its title or uid. C(range), seconds back from now in which a panel must have
             data (3600). C(variables) of the dashboard."
           - "C(sonarqube): C(project), its key, and C(branch). C(task), path of the C(report-task.txt) that the scanner

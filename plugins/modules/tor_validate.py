@@ -50,6 +50,12 @@ options:
       newer_than:
         description: When the image was built, in ISO 8601 with its time zone or in seconds since the epoch.
         type: str
+      images:
+        description:
+          - Where a release has several images, the digests by component, each a list, in place of O(subject.digest).
+          - A report that names an image is held to those of the C(component) of its source, or to all of them.
+            P(runbook.release.subject#filter) finds them.
+        type: dict
   namespace:
     description: Namespace of what sources name in the cluster, unless they name one themselves.
     type: str
@@ -292,7 +298,12 @@ _CRITERION = {
     "timeout": {"type": "float", "default": 10},
     "remedy": {"type": "str"},
 }
-_SUBJECT = {"version": {"type": "str"}, "digest": {"type": "str"}, "newer_than": {"type": "str"}}
+_SUBJECT = {
+    "version": {"type": "str"},
+    "digest": {"type": "str"},
+    "newer_than": {"type": "str"},
+    "images": {"type": "dict"},
+}
 
 
 def tor_validate_argument_spec() -> ArgumentSpec:
@@ -358,7 +369,7 @@ def in_release(
 
 
 def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient]) -> World:
-    about = {name: text for name, text in (params["subject"] or {}).items() if text}
+    about = {name: given for name, given in (params["subject"] or {}).items() if given}
     return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(params["baseline"]))
 
 

@@ -31,12 +31,13 @@ _NUMERIC: dict[str, Callable[[Numbers], Fraction]] = {
     "p95": _rank(95),
     "p99": _rank(99),
 }
-AGGREGATES = ("count", "last", *_NUMERIC)
+COUNT = "count"
+AGGREGATES = (COUNT, "last", *_NUMERIC)
 
 
 def aggregate(values: Sequence[Any], how: str) -> Any:
     """`how` may be empty when there is one value."""
-    if how == "count":
+    if how == COUNT:
         return len(values)
     if not values:
         raise NothingMeasured("there is no value")

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ReleaseError
-from .aggregate import AGGREGATES
+from .aggregate import AGGREGATES, COUNT
 from .expect import Expectation, ExpectError
 from .grammar import parse
 from .mistakes import unknown
 from .sources.base import Source
-from .sources.registry import build, mistakes_in, source_class
+from .sources.kinds import source_class
+from .sources.registry import build, mistakes_in
 
 BLOCKING, ADVISORY = "blocking", "advisory"
 
@@ -90,16 +92,18 @@ def _mistakes(entry: Mapping[str, Any]) -> list[str]:
         mistakes.append(f".severity: {entry['severity']!r} is neither {BLOCKING} nor {ADVISORY}")
     if entry.get("aggregate") not in (None, "", *AGGREGATES):
         mistakes.append(f".aggregate: {entry['aggregate']!r} is none of {', '.join(AGGREGATES)}")
-    mistakes += _not_a_number(entry, "samples", least=0)
+    mistakes += _not_a_number(entry, "samples", least=0, whole=True)
     mistakes += _not_a_number(entry, "timeout", least=0.001)
     return mistakes or _mistakes_of_meaning(entry)
 
 
-def _not_a_number(entry: Mapping[str, Any], field: str, least: float) -> list[str]:
+def _not_a_number(entry: Mapping[str, Any], field: str, least: float, *, whole: bool = False) -> list[str]:
     try:
-        given = least if entry.get(field) is None else float(entry[field])
+        given = float(least if entry.get(field) is None else entry[field])
     except (TypeError, ValueError):
         return [f".{field}: {entry[field]!r} is not a number"]
+    if not math.isfinite(given) or (whole and not given.is_integer()):
+        return [f".{field}: {entry[field]} is not a {'whole' if whole else 'finite'} number"]
     return [] if given >= least else [f".{field}: {entry[field]} is less than {least}"]
 
 
@@ -116,7 +120,7 @@ def _mistakes_of_meaning(entry: Mapping[str, Any]) -> list[str]:
         return [f".select: {exc}"]
     try:
         expectation = parse(entry["expect"])
-        unit = "" if entry.get("aggregate") == "count" else kind.unit_of(select)
+        unit = "" if entry.get("aggregate") == COUNT else kind.unit_of(select)
         if unit is not None:
             expectation.check_unit(unit)
     except ExpectError as exc:

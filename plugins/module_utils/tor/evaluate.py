@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -16,7 +17,8 @@ from functools import partial
 from typing import Any
 
 from ..errors import ReleaseError
-from .aggregate import aggregate
+from ..web import without_secrets
+from .aggregate import COUNT, aggregate
 from .criterion import Criterion
 from .expect import ExpectError, NothingMeasured, Reference
 from .moments import shown
@@ -63,6 +65,10 @@ def evaluate(
 
     `check` may end it between two rounds by an error.
     """
+    if not criteria:
+        raise ReleaseError("There is no criterion, so nothing was measured", where="criteria", remedy="name one")
+    if not (0 <= hold < math.inf and 0 < deadline < math.inf):
+        raise ReleaseError(f"A hold of {hold} s or a deadline of {deadline} s has no end", where="hold, deadline")
     until = time.monotonic() + hold
     while True:
         began = time.monotonic()
@@ -86,17 +92,20 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
         if readings.samples < criterion.samples:
             why = f"{readings.samples} of {criterion.samples} samples were there"
             return insufficient(criterion, why, readings.samples, source.text, readings.evidence)
+        if readings.silent and criterion.aggregate != COUNT:
+            why = f"{readings.silent} of {readings.samples} samples have no value"
+            return insufficient(criterion, why, readings.samples, source.text, readings.evidence)
         value = aggregate(readings.values, criterion.aggregate)
-        unit = "" if criterion.aggregate == "count" else source.unit_of(criterion.select)
+        unit = "" if criterion.aggregate == COUNT else source.unit_of(criterion.select)
         beside = Reference(partial(world.baseline.of, criterion.name, criterion.measure))
         judgement = criterion.expect.judge(value, unit, beside)
         return judged(criterion, judgement, readings, source.text)
     except NothingMeasured as exc:
         return insufficient(criterion, str(exc), source=source.text)
     except (ExpectError, ReleaseError, OSError) as exc:
-        return error(criterion, str(exc).rstrip(".") or type(exc).__name__, source.text)
+        return error(criterion, without_secrets(str(exc)).rstrip(".") or type(exc).__name__, source.text)
     except Exception as exc:  # a source must never take the verdicts of the others with it
-        return error(criterion, f"{type(exc).__name__}: {exc}", source.text)
+        return error(criterion, without_secrets(f"{type(exc).__name__}: {exc}"), source.text)
 
 
 def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impatient: bool) -> Gate:

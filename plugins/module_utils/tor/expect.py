@@ -127,8 +127,8 @@ class Same:
         raise ExpectError(f"{self.text} is not about a number, but the measured value is one")
 
     def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
-        if value is None:
-            raise NothingMeasured("the value is null")
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            raise NothingMeasured(f"the value is {'null' if value is None else value}")
         if isinstance(self.wanted, bool):
             if not isinstance(value, bool):
                 raise ExpectError(f"{_shown(value)} is neither true nor false")

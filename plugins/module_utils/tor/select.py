@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from .expect import ExpectError
+from .expect import ExpectError, NothingMeasured
 
 _DOTTED = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[\d+\])*")
 _STEP = re.compile(r"[A-Za-z_][\w-]*|\[\d+\]")
@@ -40,11 +40,11 @@ def pick(select: str, text: str) -> list[Any]:
 
 
 def pick_from(select: str, document: Any) -> list[Any]:
-    """The same in a document that is parsed already; a list counts as many values."""
+    """The same in a document that is parsed already; a list counts as many values, and what is not there as none."""
     value = _follow(select, document) if _DOTTED.fullmatch(select) else _jmespath(select, document)
-    if isinstance(value, list):
-        return value
-    return [] if value is None else [value]
+    if value is None:
+        raise NothingMeasured(f"there is no {select}")
+    return value if isinstance(value, list) else [value]
 
 
 def _follow(select: str, document: Any) -> Any:

@@ -14,7 +14,7 @@ from .expect import Judgement
 from .sources.base import Readings
 
 PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
-LONGEST = 100
+LONGEST, MOST_OBSERVED = 100, 2000
 EXACT = 2**53 - 1
 
 
@@ -71,7 +71,8 @@ class Verdict:
 
 def judged(criterion: Criterion, judgement: Judgement, readings: Readings, source: str) -> Verdict:
     unit = f" {judgement.unit}" if judgement.unit and not judgement.unit.startswith("/") else judgement.unit
-    shown = f'"{judgement.observed}"' if isinstance(judgement.observed, str) else judgement.observed
+    observed = _cut(judgement.observed, MOST_OBSERVED)
+    shown = f'"{_cut(observed, LONGEST)}"' if isinstance(observed, str) else observed
     threshold = f" ({judgement.threshold})" if judgement.threshold else ""
     sentence = f"{criterion.title}: {criterion.measure} is {shown}{unit}, expected {criterion.expect.text}{threshold}"
     if readings.remark:
@@ -80,7 +81,7 @@ def judged(criterion: Criterion, judgement: Judgement, readings: Readings, sourc
         criterion,
         PASS if judgement.holds else FAIL,
         sentence + _remedy(criterion, judgement.holds),
-        judgement.observed,
+        observed,
         judgement.unit,
         judgement.margin,
         readings.samples,
@@ -108,5 +109,8 @@ def _short(value: Any) -> Any:
     exact = isinstance(value, int) and abs(value) <= EXACT
     if value is None or exact or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = str(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
+    return _cut(str(value), LONGEST)
+
+
+def _cut(value: Any, longest: int) -> Any:
+    return value[:longest] + " …" if isinstance(value, str) and len(value) > longest else value

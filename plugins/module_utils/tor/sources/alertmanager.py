@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from ...errors import ReleaseError
 from ..expect import NothingMeasured
+from ..moments import SKEW
 from .api import Api
 from .base import Ask, Readings, World
 
 _SHOWN = 10
-_STATES = {"firing": ("active",), "silenced": ("suppressed",), "alerts": ("active", "suppressed", "unprocessed")}
+_STATES = {
+    "firing": ("active", "unprocessed"),
+    "silenced": ("suppressed",),
+    "alerts": ("active", "suppressed", "unprocessed"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,8 @@ class Alertmanager(Api):
         return f"{which} at {self.where}"
 
     def read(self, ask: Ask, world: World) -> Readings:
+        if self.since > time.time() + SKEW:
+            raise NothingMeasured("since lies in the future")
         if self.watchdog and not self._alerts(ask, world, [f'alertname="{self.watchdog}"']):
             raise NothingMeasured(f"the alert {self.watchdog} that always fires is not there")
         alerts = self._alerts(ask, world, self.matchers)

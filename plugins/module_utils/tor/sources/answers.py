@@ -56,8 +56,7 @@ class Pace:
         began, number = time.monotonic(), 0
         while True:
             due = began + number * self.duration / max(1, ask.samples)
-            time.sleep(max(0.0, min(due - time.monotonic(), ask.left)))
-            if not ask.left:
+            if not ask.wait(due - time.monotonic()):
                 return
             yield min(ask.left, self.patience or ask.left)
             number += 1
@@ -86,16 +85,17 @@ class _Seen:
         if select == "latency":
             remark = f"{failed} of {len(self.course)} answers were errors and do not count" if failed else ""
             return Readings(self.latencies, len(self.latencies), evidence, remark)
-        return Readings(self._values(select), len(self.course), evidence)
+        if select in SELECTS:
+            return Readings(self._values(select) if self.course else [], len(self.course), evidence)
+        found = [_found_in(answer, select) for answer in self.answers]
+        return Readings([value for own in found for value in own], len(found), evidence, silent=found.count([]))
 
     def _values(self, select: str) -> list[Any]:
         if select == SHARE:
-            return [Fraction(self.course.count(False), len(self.course))] if self.course else []
+            return [Fraction(self.course.count(False), len(self.course))]
         if select == STREAK:
             return [max((len(list(run)) for good, run in groupby(self.course) if not good), default=0)]
-        if select == "status":
-            return [answer.status for answer in self.answers]
-        return [value for answer in self.answers for value in _found_in(answer, select)]
+        return [answer.status for answer in self.answers]
 
 
 def sample(request: Request, ask: Ask, pace: Pace | None = None) -> Readings:

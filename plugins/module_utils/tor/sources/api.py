@@ -90,5 +90,6 @@ def _complaint(document: Any) -> str:
         return ""
     said = document.get("error") or document.get("message") or document.get("detail") or ""
     if isinstance(said, dict):
-        said = said.get("reason") or said.get("message") or json.dumps(said)
+        causes = said.get("root_cause") or [said]
+        said = causes[0].get("reason") or said.get("reason") or said.get("message") or json.dumps(said)
     return str(said)[:_EXCERPT]

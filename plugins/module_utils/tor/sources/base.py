@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 class Readings:
     """What was read: `samples` counts observations, which may be more than the values they boil down to.
 
-    `remark` is what an operator should read beside the value.
+    `remark` is what an operator should read beside the value, `silent` counts the observations that had no value.
     """
 
     values: Sequence[Any]
     samples: int
     evidence: Any = None
     remark: str = ""
+    silent: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ class Ask:
     @property
     def left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
+
+    def wait(self, seconds: float) -> bool:
+        """Let so many seconds pass; at once false when no time is left after them."""
+        if self.left <= max(0.0, seconds):
+            return False
+        time.sleep(max(0.0, seconds))
+        return True
 
 
 @dataclass

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,7 +50,9 @@ class Command(Measured):
     def read(self, ask: Ask, world: World) -> Readings:
         ended = _run(self.command, self.folder, ask.left)
         values = self._values(ended, ask.select)
-        return Readings(values, len(values), {"exit_code": ended.code, "output": ended.output[:_EXCERPT]})
+        return Readings(
+            values, len(values), {"exit_code": ended.code, "output": without_secrets(ended.output[:_EXCERPT])}
+        )
 
     def _values(self, ended: _Ended, select: str) -> list[Any]:
         if select == "exit_code":
@@ -94,14 +97,14 @@ def _run(argv: tuple[str, ...], folder: str, seconds: float) -> _Ended:
     took = time.monotonic() - began
     if output.too_much or complaint.too_much:
         raise ReleaseError(f"it printed more than {_LARGEST // 1024} KiB")
-    if code == -signal.SIGKILL and took >= seconds:
+    if took >= seconds:
         raise ReleaseError(f"it did not end within {seconds:.3g} s")
     return _Ended(code, took, output.text, complaint.text)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """With everything it started."""
-    if process.poll() is None:
+    """With everything it started, which may go on when the process itself does not."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from ...errors import ReleaseError
 from ...kube.kinds import POD
+from ...web import without_secrets
 from ..expect import NothingMeasured
 from ..select import pick
 from .base import Ask, Readings, World
@@ -45,18 +46,21 @@ class Exec(Measured):
 
     @property
     def text(self) -> str:
-        return f"{' '.join(self.command)} in pod {self.pod or self.labels}"
+        return f"{without_secrets(' '.join(self.command))} in pod {self.pod or self.labels}"
 
     def read(self, ask: Ask, world: World) -> Readings:
         namespace = world.namespace_of(self.namespace)
         values: list[Any] = []
+        silent = 0
         evidence: list[dict[str, Any]] = []
         pods = [self.pod] if self.pod else self._ready_pods(world, namespace)
         for pod in pods:
             code, output = world.client().exec(pod, namespace, self.container, self.command, max(ask.left, 0.001))
-            evidence.append({"pod": pod, "exit_code": code, "output": output[:_EXCERPT]})
-            values += self._values(ask.select, pod, code, output)
-        return Readings(values, len(pods), evidence)
+            evidence.append({"pod": pod, "exit_code": code, "output": without_secrets(output[:_EXCERPT])})
+            own = self._values(ask.select, pod, code, output)
+            silent += not own
+            values += own
+        return Readings(values, len(pods), evidence, silent=silent)
 
     def _ready_pods(self, world: World, namespace: str) -> list[str]:
         from ...kube.readiness import is_pod_ready

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from ...errors import ReleaseError
 from .. import select as selecting
-from ..expect import ExpectError
+from ..expect import ExpectError, NothingMeasured
+from ..moments import SKEW
 from .base import Ask, Readings, Source, World
 
 _LARGEST = 64 * 1024 * 1024
@@ -62,7 +63,10 @@ class File(Source):
 
     def _values(self, select: str, file: Path) -> list[Any]:
         if select == "age":
-            return [time.time() - file.stat().st_mtime]
+            age = time.time() - file.stat().st_mtime
+            if age < -SKEW:
+                raise NothingMeasured(f"{file} was changed {-age:.0f} s in the future, so the clocks differ")
+            return [max(0.0, age)]
         if select == "size":
             return [file.stat().st_size]
         if select == "sha256":

@@ -70,10 +70,10 @@ class Grafana(Api):
             raise NothingMeasured("no panel of it asks for data")
         if ask.select == "panels":
             return Readings([len(panels)], len(panels), {"uid": uid})
-        empty = {_title(panel): why for panel in panels if (why := self._lacks(ask, world, panel, variables))}
-        count = sum(bool(why) for why in empty.values())
+        empty = [(_title(panel), why) for panel in panels if (why := self._lacks(ask, world, panel, variables))]
+        count = len(empty)
         value = count if ask.select == "empty_panels" else 1 - Fraction(count, len(panels))
-        return Readings([value], len(panels), {"uid": uid, "empty": dict(list(empty.items())[:_SHOWN])})
+        return Readings([value], len(panels), {"uid": uid, "empty": dict(empty[:_SHOWN])})
 
     def _uid(self, ask: Ask, world: World) -> str:
         """The uid of the dashboard with this title, or with this uid; empty when there is neither."""

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import ClassVar
 
+from ...errors import ReleaseError
 from ...web import BODY_LIMIT, Call, certificate_end, send, without_secrets
 from .answers import SELECTS, Answer, Pace, sample
 from .base import Ask, Readings, World
@@ -86,8 +87,11 @@ class Http(Login, Measured):
         def request(seconds: float) -> Answer:
             return Answer(*send(call, timeout=seconds, redirects=self.redirects))
 
-        readings = sample(request, ask, Pace(self.duration, self.request_timeout))
-        return Readings(readings.values, readings.samples, hidden(readings.evidence, secrets), readings.remark)
+        try:
+            readings = sample(request, ask, Pace(self.duration, self.request_timeout))
+        except ReleaseError as exc:
+            raise ReleaseError(str(hidden(exc.what, secrets)), where=exc.where, remedy=exc.remedy) from exc
+        return replace(readings, values=hidden(readings.values, secrets), evidence=hidden(readings.evidence, secrets))
 
     def _certificate(self, ask: Ask) -> Readings:
         end = certificate_end(self.url, self.address, self.ca_cert, timeout=ask.left)

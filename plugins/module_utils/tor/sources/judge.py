@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -128,9 +127,8 @@ class Judge(Counters):
             verdict, sentence, answers, evidence = self._look(ask, world)
             if verdict != INSUFFICIENT:
                 return Readings([verdict], answers, evidence, sentence)
-            if ask.left <= _LOOK_EVERY:
+            if not ask.wait(_LOOK_EVERY):
                 raise NothingMeasured(sentence)
-            time.sleep(_LOOK_EVERY)
 
     def _look(self, ask: Ask, world: World) -> Ruled:
         if self.path:

@@ -15,6 +15,7 @@ from ...kube.kinds import KNOWN
 from ..expect import ExpectError, NothingMeasured
 from .base import Ask, Readings, World
 from .measure import Measured
+from .objects import READY_SHARE, USED_SHARE, Facts
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     Obj = dict[str, Any]
 
-CONDITION, USED_SHARE = "condition:", "used_share:"
 _SERVER_VERSION = "server_version"
 _OF_ALL = ("exists", "count")
 _VERSIONS = {**{kind.kind: kind.api_version for kind in KNOWN.values()}, "Certificate": "cert-manager.io/v1"}
@@ -63,7 +63,7 @@ class Kubernetes(Measured):
         "updated": "",
         "ready": "",
         "available": "",
-        "ready_share": "share",
+        READY_SHARE: "share",
         "restarts": "",
         "broken_pods": "",
         "endpoints": "",
@@ -122,16 +122,16 @@ class Kubernetes(Measured):
         return [] if found is None else [found]
 
     def _readings(self, client: KubeClient, select: str, found: list[Obj]) -> Readings:
-        from .objects import Facts
-
         facts = Facts(client, self.keys, self.container)
         values: list[Any] = []
+        silent = 0
         seen: dict[str, Any] = {}
         for one in found:
             own = facts.values(select, one)
             values += own
+            silent += not own and select != READY_SHARE
             if len(seen) < _SHOWN:
                 seen[one["metadata"]["name"]] = own[0] if len(own) == 1 else own
         plain = {name: float(value) if isinstance(value, Fraction) else value for name, value in seen.items()}
         evidence = {"status": found[0].get("status")} if self.name else {"objects": plain}
-        return Readings(values, len(found), {**evidence, **facts.notes})
+        return Readings(values, len(found), {**evidence, **facts.notes}, silent=silent)

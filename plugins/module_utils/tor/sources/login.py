@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ...web import basic
 from .base import World
 from .secrets import Reference
 
-_SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token")
+_SECRET_HEADER = re.compile(r"auth|cookie|token|secret|passw|api-?key|credential|signature|session", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Login:
             mistakes.append(".username: there is a token, too")
         if self.token_header and not self._token.given:
             mistakes.append(".token_header: there is no token to put there")
-        secret = [name for name in getattr(self, "headers", {}) if name.lower() in _SECRET_HEADERS]
+        secret = [name for name in getattr(self, "headers", {}) if _SECRET_HEADER.search(name)]
         return mistakes + [
             f".headers.{name}: write secrets by reference, with password_* or token_*" for name in secret
         ]

@@ -21,7 +21,6 @@ from ...kube.transport import Request
 from ..expect import ExpectError, NothingMeasured
 from ..moments import SKEW
 from ..select import pick_from
-from .kubernetes import CONDITION, USED_SHARE
 from .measure import split
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 
+CONDITION, USED_SHARE, READY_SHARE = "condition:", "used_share:", "ready_share"
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 _PODS = (*_WORKLOADS, "Pod")
 _COUNTS = ("desired", "updated", "ready", "available")
@@ -61,7 +61,7 @@ class Facts:
         counts = {name: (_WORKLOADS, functools.partial(_count, name)) for name in _COUNTS}
         return {
             **counts,
-            "ready_share": (_PODS, _ready_share),
+            READY_SHARE: (_PODS, _ready_share),
             "restarts": (_PODS, lambda found: [sum(restarts(pod) for pod in self._pods(found))]),
             "broken_pods": (_PODS, self._broken_pods),
             "image_digest": (_PODS, self._image_digests),
@@ -78,7 +78,10 @@ class Facts:
             return [found]
         namespace = found["metadata"]["namespace"]
         sets = self.client.list_metadata(REPLICASET, namespace) if found["kind"] == "Deployment" else None
-        return pods_of(found, self.client.list(POD, namespace), sets)
+        pods = pods_of(found, self.client.list(POD, namespace), sets)
+        if not pods and _observed(found).desired:
+            raise NothingMeasured(f"{found['kind']} {found['metadata']['name']} has none of the pods it wants")
+        return pods
 
     def _broken_pods(self, found: Obj) -> list[Any]:
         """A problem that may pass counts when the pod is older than such a thing takes to pass."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,21 +18,23 @@ from ..expect import NothingMeasured
 from .api import Api
 from .base import Ask, Readings, World
 
+_UNMAPPED = re.compile(r"unmapped fields \[([^\]]+)\]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSearch(Api):
     """Options, besides those of `Api`: `index`, a name or pattern (all of them); `query` in the syntax of the search
-    box, such as `level:ERROR AND service:api`; `range`: seconds back from now that count, 0 (default) is all time;
-    `time_field` (`@timestamp`).
+    box, such as `level:ERROR AND service:api`; `range`: whole seconds back from now that count, 0 (default) is all
+    time; `time_field` (`@timestamp`).
 
     Selects: `count` of documents that match; `rate`, the same per time, which needs a range; `health` of the cluster:
     green, yellow or red. Where no document at all was written in the range the verdict is `insufficient`, as it is when
-    no index matches, a shard failed or the search ran out of time.
+    no index matches, a shard failed, the search ran out of time, or no index has a field that the query names.
     """
 
     index: str = "*"
     query: str = ""
-    range: float = 0.0
+    range: int = 0
     time_field: str = "@timestamp"
 
     selects: ClassVar[Mapping[str, str | None]] = {"count": "", "rate": "/s", "health": None}
@@ -42,7 +45,7 @@ class OpenSearch(Api):
 
     @property
     def text(self) -> str:
-        over = f" in the last {self.range:g} s" if self.range else ""
+        over = f" in the last {self.range} s" if self.range else ""
         return f"{self.query or 'documents'} in {self.index}{over} at {self.where}"
 
     def read(self, ask: Ask, world: World) -> Readings:
@@ -53,20 +56,33 @@ class OpenSearch(Api):
         everything = self._count(ask, world, "")
         if not everything:
             raise NothingMeasured("not one document was written" + (" in the range" if self.range else ""))
-        count = self._count(ask, world, self.query) if self.query else everything
-        value = count if ask.select == "count" else Fraction(count) / Fraction(str(self.range))
+        count = everything
+        if self.query:
+            self._require_fields(ask, world)
+            count = self._count(ask, world, self.query)
+        value = count if ask.select == "count" else Fraction(count, self.range)
         return Readings([value], everything, {"matching": count, "all": everything})
 
     def _count(self, ask: Ask, world: World, query: str) -> int:
-        filters: list[dict[str, Any]] = []
-        if query:
-            filters.append({"query_string": {"query": query}})
+        filters: list[dict[str, Any]] = [_box(query)] if query else []
         if self.range:
-            filters.append({"range": {self.time_field: {"gte": f"now-{round(self.range * 1000)}ms", "lte": "now"}}})
+            filters.append({"range": {self.time_field: {"gte": f"now-{self.range}s", "lte": "now"}}})
         search = {"size": 0, "track_total_hits": True, "query": {"bool": {"filter": filters}}}
-        asked = {"source": json.dumps(search), "source_content_type": "application/json"}
-        path = f"/{quote(self.index, safe='*,-_.')}/_search"
-        return _total(self.ask_json(ask, world, path, asked))
+        return _total(self._asked(ask, world, "_search", search))
+
+    def _require_fields(self, ask: Ask, world: World) -> None:
+        """A field that no index has matches nothing, however many errors there are."""
+        found = self._asked(ask, world, "_validate/query", {"query": _box(self.query)}, explain="true")
+        try:
+            lacking = [set(_UNMAPPED.findall(one.get("explanation", ""))) for one in found["explanations"]]
+        except (KeyError, TypeError) as exc:
+            raise ReleaseError("the answer does not explain the query", where=self.where) from exc
+        if names := set.intersection(*lacking) if lacking else set():
+            raise NothingMeasured(f"no document has the field {', '.join(sorted(names))} that the query names")
+
+    def _asked(self, ask: Ask, world: World, what: str, search: Any, **more: str) -> Any:
+        query = {"source": json.dumps(search), "source_content_type": "application/json", **more}
+        return self.ask_json(ask, world, f"/{quote(self.index, safe='*,-_.')}/{what}", query)
 
     def _health(self, ask: Ask, world: World) -> Readings:
         found = self.ask_json(ask, world, "/_cluster/health")
@@ -75,6 +91,10 @@ class OpenSearch(Api):
         if found.get("timed_out"):
             raise NothingMeasured("the cluster could not tell its health in time")
         return Readings([found["status"]], 1, {"nodes": found.get("number_of_nodes")})
+
+
+def _box(query: str) -> dict[str, Any]:
+    return {"query_string": {"query": query}}
 
 
 def _total(found: Any) -> int:

@@ -117,9 +117,8 @@ class Redis(Source):
     def _lookups(self, talk: Conversation, ask: Ask, info: Mapping[str, str]) -> Readings:
         hits, misses = _number(info, _HITS), _number(info, _MISSES)
         if self.duration:
-            if self.duration >= ask.left:
+            if not ask.wait(self.duration):
                 raise NothingMeasured(f"the time is up before the {self.duration:g} s of duration are")
-            time.sleep(self.duration)
             later = _info(talk)
             if later.get("run_id") != info.get("run_id") or _number(later, _HITS) < hits:
                 raise NothingMeasured("the server was restarted, or its counters reset, in between")

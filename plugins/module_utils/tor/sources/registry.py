@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..mistakes import unknown
 from .base import Source
 from .kinds import KINDS, source_class
-
-__all__ = ["KINDS", "build", "mistakes_in", "source_class"]
 
 _PAIRS = "dict[str, str]"
 
@@ -76,6 +75,12 @@ def _whole(given: Any) -> int:
     return int(given)
 
 
+def _finite(given: Any) -> float:
+    if not math.isfinite(found := float(given)):
+        raise ValueError
+    return found
+
+
 def _texts(given: Any) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
         raise TypeError
@@ -91,7 +96,7 @@ def _pairs(given: Any) -> dict[str, str]:
 _TYPES: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "int": _whole,
-    "float": float,
+    "float": _finite,
     "bool": _truth,
     "tuple[str, ...]": _texts,
     _PAIRS: _pairs,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ...errors import ReleaseError
@@ -18,6 +17,7 @@ from ..moments import moment
 from ..subject import Subject
 from .api import Api
 from .base import Ask, Readings, World
+from .reports.base import contents
 
 _LOOK_EVERY = 1.0
 _WAITING = ("PENDING", "IN_PROGRESS")
@@ -90,9 +90,8 @@ class Sonarqube(Api):
     def _processed(self, ask: Ask, world: World) -> Task:
         """The server's task of the analysis, when it has succeeded."""
         while (task := self._task(ask, world)).get("status") in _WAITING:
-            if ask.left <= _LOOK_EVERY:
+            if not ask.wait(_LOOK_EVERY):
                 raise NothingMeasured("the server is still working on the analysis")
-            time.sleep(_LOOK_EVERY)
         if task.get("status") != "SUCCESS":
             raise ReleaseError(
                 f"the analysis ended as {task.get('status')}: {task.get('errorMessage') or 'no reason given'}"
@@ -145,10 +144,7 @@ def _gate(found: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _task_id(path: str) -> str:
-    try:
-        lines = Path(path).expanduser().read_text("utf-8").splitlines()
-    except (OSError, UnicodeError) as exc:
-        raise ReleaseError(f"{path} cannot be read", remedy="give the report-task.txt that the scanner wrote") from exc
+    lines = contents(path)[0].splitlines()
     found = [line.partition("=")[2] for line in lines if line.startswith("ceTaskId=")]
     if not found:
         raise ReleaseError(f"{path} has no ceTaskId", remedy="give the report-task.txt that the scanner wrote")

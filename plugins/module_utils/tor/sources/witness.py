@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -48,9 +47,8 @@ class Witness(Source):
         while True:
             tally = read(self.path, self.since)
             answers = tally.by_version.get(self.version, Answers()) if self.version else tally.total
-            if answers.sent >= ask.samples or not ask.left:
+            if answers.sent >= ask.samples or not ask.wait(_LOOK_EVERY):
                 break
-            time.sleep(min(_LOOK_EVERY, ask.left))
         if not answers.sent:
             raise NothingMeasured("no request was recorded")
         return Readings([_VALUES[ask.select](tally, answers)], answers.sent, _evidence(tally))

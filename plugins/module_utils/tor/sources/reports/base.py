@@ -45,12 +45,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Source):
-    """Options of every report: `path` of the file; `newer_than`, `version` and `digest` say what it has to be about, in
-    place of the module's `subject`; `time_zone` of a report whose time has none, such as `Asia/Bangkok`;
-    `trust_file_time` takes the time of a file that does not say itself when it was made. Select of every report: `age`.
+    """Options of every report: `path` of the file; `component` of the release whose images it is on; `newer_than`,
+    `version` and `digest` say what it has to be about, in place of the module's `subject`; `time_zone` of a report
+    whose time has none, such as `Asia/Bangkok`; `trust_file_time` takes the time of a file that does not say itself
+    when it was made. Select of every report: `age`.
     """
 
     path: str
+    component: str = ""
     newer_than: str = ""
     version: str = ""
     digest: str = ""
@@ -89,7 +91,7 @@ class Report(Source):
 
     def read(self, ask: Ask, world: World) -> Readings:
         own = Subject(self.version, self.digest, self.newer_than)
-        subject = own.over(world.subject)
+        subject = own.over(world.subject if self.digest else world.subject.of(self.component))
         content, changed = self.content(ask, world)
         try:
             found = self.look(content, "" if ask.select == _AGE else ask.select, subject)

@@ -38,6 +38,8 @@ class Coverage(Report):
             what, (run, there) = ("lines", covered.lines) if select == "line_share" else ("branches", covered.branches)
             if not there:
                 raise NothingMeasured(f"no {what} were measured")
+            if not 0 <= run <= there:
+                raise ReleaseError(f"it says that {run} of {there} {what} were run")
             values = [Fraction(run, there)]
         evidence = {"lines": list(covered.lines), "branches": list(covered.branches)}
         return Finding(values, covered.lines[1], covered.made, evidence=evidence)

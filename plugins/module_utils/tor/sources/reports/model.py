@@ -137,8 +137,9 @@ class Model(Database, Report):
 
     def look(self, content: Table, select: str, subject: Subject) -> Finding:
         for name in filter(None, (self.predicted, self.actual, self.time_column)):
-            if name not in content.columns:
-                raise ReleaseError(f"there is no column {name}", remedy=f"take one of {', '.join(content.columns)}")
+            if content.columns.count(name) != 1:
+                several = "several columns are called" if name in content.columns else "there is no column"
+                raise ReleaseError(f"{several} {name}", remedy=f"take one of {', '.join(content.columns)}")
         pairs = paired((row[self.predicted], row[self.actual]) for row in content.rows)
         values = [Accuracy(pairs, self.floor).value(measure.split(select)[0])] if select else []
         times = [made_at(row[self.time_column]) for row in content.rows] if self.time_column else []

@@ -60,7 +60,9 @@ class Trivy(Report):
             _has_packages(results, metadata)
             open_ones = self._open(results)
             evidence["vulnerabilities"] = [f"{one['VulnerabilityID']} {one['Severity']}" for one in open_ones][:_NAMED]
-            counts = Counter(str(one["Severity"]).lower() for one in open_ones)
+            counts = Counter(one["Severity"].lower() for one in open_ones)
+            if strange := counts.keys() - set(_SEVERITIES):
+                raise ReleaseError(f"it has vulnerabilities of an unknown severity: {', '.join(sorted(strange))}")
             values = [len(open_ones) if select == "vulnerabilities" else counts[select]] if select else []
         return Finding(
             values,
@@ -76,8 +78,8 @@ class Trivy(Report):
             raise ReleaseError(f"{self.path} has SchemaVersion {found.get('SchemaVersion')}; only 2 is known")
         if found.get("ArtifactType") != self.artifact:
             raise ReleaseError(f"{self.path} is about a {found.get('ArtifactType')}, not a {self.artifact}")
-        if self.artifact == _IMAGE and not subject.digest:
-            raise NothingMeasured("it is not said which image had to be scanned; set digest")
+        if self.artifact == _IMAGE and not subject.digests:
+            raise NothingMeasured("it is not said which image had to be scanned; set digest, or pin it by its digest")
         if self.artifact == _IMAGE and not _digests(found.get("Metadata") or {}):
             raise NothingMeasured("the report does not say which image it is about")
         results: list[dict[str, Any]] = found.get("Results") or []

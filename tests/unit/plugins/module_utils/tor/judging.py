@@ -18,13 +18,14 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base i
 from ansible_collections.runbook.release.plugins.module_utils.tor.verdict import Verdict
 
 REPORTS = Path(__file__).parent / "reports"
+MINUTE = 60
 
 Answer = Callable[[dict[str, str]], Any]
 """From the query to the document, or to None for 404."""
 
 
 def judge(entry: Mapping[str, Any], world: World | None = None) -> Verdict:
-    (verdict,) = evaluate(parse_criteria([{"name": "it", "timeout": 5, **entry}]), world or World()).verdicts
+    (verdict,) = evaluate(parse_criteria([{"name": "it", "timeout": MINUTE, **entry}]), world or World()).verdicts
     return verdict
 
 

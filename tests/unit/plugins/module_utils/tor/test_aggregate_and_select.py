@@ -64,9 +64,6 @@ def test_a_percentile_was_measured_and_enough_values_are_below_it(values, how):
         ("a.b-c", [1, 2, {"d": "x"}]),
         ("a.b-c[1]", [2]),
         ("a.b-c[2].d", ["x"]),
-        ("a.b-c[9].d", []),
-        ("a.missing.d", []),
-        ("none", []),
         ("pods[?ready].ready", [True]),
         ("length(pods)", [2]),
         ('/"status": "(\\w+)"/', ["ok"]),
@@ -77,6 +74,16 @@ def test_a_percentile_was_measured_and_enough_values_are_below_it(values, how):
 def test_it_picks(select, values):
     check(select)
     assert pick(select, BODY) == values
+
+
+@pytest.mark.parametrize("select", ["a.b-c[9].d", "a.missing.d", "none", "a.missing[?x].d"])
+def test_what_is_not_there_or_null_says_nothing(select):
+    with pytest.raises(NothingMeasured, match="there is no"):
+        pick(select, BODY)
+
+
+def test_an_empty_list_has_no_values():
+    assert pick("pods[?absent].ready", BODY) == []
 
 
 def test_an_answer_that_is_not_json_is_an_error():

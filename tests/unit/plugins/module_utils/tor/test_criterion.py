@@ -27,6 +27,13 @@ def test_defaults_are_blocking_with_one_sample():
         ({"sourec": 1}, ".sourec: unknown, did you mean source?"),
         ({"severity": "fatal"}, ".severity: 'fatal'"),
         ({"aggregate": "mean"}, ".aggregate: 'mean'"),
+        ({"samples": 1.5}, ".samples: 1.5 is not a whole number"),
+        ({"timeout": float("inf")}, ".timeout: inf is not a finite number"),
+        ({"timeout": float("nan")}, ".timeout: nan is not a finite number"),
+        (
+            {"source": {"kind": "prometheus", "url": "http://x", "query": "up", "max_age": float("nan")}},
+            ".source.max_age",
+        ),
         ({"samples": -1}, ".samples: -1 is less"),
         ({"samples": "many"}, ".samples: 'many' is not a number"),
         ({"timeout": 0}, ".timeout: 0 is less"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -26,17 +27,20 @@ class Scripted(Source):
 
     answer: object
     samples: int = 1
+    silent: int = 0
 
     selects: ClassVar[dict[str, str]] = {"latency": "ms"}
     text = "a test"
 
     def read(self, ask, world):
         answer = self.answer(ask) if callable(self.answer) else self.answer
-        return Readings(answer if isinstance(answer, list) else [answer], self.samples, {"raw": "x"})
+        return Readings(
+            answer if isinstance(answer, list) else [answer], self.samples, {"raw": "x"}, silent=self.silent
+        )
 
 
 def criterion(answer, expect="< 500 ms", select="latency", **more):
-    return Criterion("it", Scripted(answer, more.pop("given", 1)), select, parse(expect), **more)
+    return Criterion("it", Scripted(answer, more.pop("given", 1), more.pop("silent", 0)), select, parse(expect), **more)
 
 
 def verdict_on(*args, **more):
@@ -197,8 +201,22 @@ def test_an_advisory_failure_does_not_end_a_hold():
     assert time.monotonic() - began >= 0.3
 
 
-def test_no_criterion_means_nothing_is_in_the_way():
-    assert evaluate([], World()).passed
+def test_a_gate_without_criteria_measures_nothing_and_is_refused():
+    with pytest.raises(ReleaseError, match="nothing was measured"):
+        evaluate([], World())
+
+
+@pytest.mark.parametrize("times", [{"hold": math.nan}, {"hold": math.inf}, {"deadline": math.nan}, {"deadline": 0}])
+def test_a_time_without_end_or_beginning_is_refused(times):
+    with pytest.raises(ReleaseError, match="has no end"):
+        evaluate([criterion(1)], World(), **times)
+
+
+@pytest.mark.parametrize(("how", "verdict"), [("", "insufficient"), ("max", "insufficient"), ("count", "pass")])
+def test_a_sample_without_a_value_may_be_left_out_by_a_count_only(how, verdict):
+    expect = "<= 2" if how == "count" else "< 500 ms"
+    found = verdict_on([1, 1], expect, given=3, silent=1, aggregate=how)
+    assert found.verdict == verdict, found.sentence
 
 
 def test_what_a_ledger_keeps_of_a_gate_is_small_and_exact():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 
@@ -13,6 +14,8 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.criterion impo
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
 from ansible_collections.runbook.release.tests.unit.plugins.module_utils.tor.faulty_server import serving
+
+from .judging import REPORTS
 
 
 @pytest.fixture
@@ -61,6 +64,13 @@ class TestAlertmanager:
     def test_only_what_began_since_counts(self, alerts, ask):
         assert ask("alertmanager", "alerts", 1, since=time.time() - 600).verdict == "pass"
 
+    def test_a_time_in_the_future_as_of_milliseconds_says_nothing(self, alerts, ask):
+        assert ask("alertmanager", "firing", 0, since=1000 * time.time()).verdict == "insufficient"
+
+    def test_an_alert_that_just_came_in_fires(self, alerts, ask):
+        alerts[:] = [alert("Watchdog"), alert("New", "unprocessed")]
+        assert ask("alertmanager", "firing", 0).verdict == "fail"
+
     def test_silence_without_the_watchdog_is_insufficient(self, alerts, ask):
         del alerts[:]
         found = ask("alertmanager", "firing", 0)
@@ -77,6 +87,11 @@ class TestAlertmanager:
         assert (found.verdict, "bad matcher format" in found.sentence) == ("error", True)
 
 
+def recorded(name):
+    """What OpenSearch answered."""
+    return json.loads((REPORTS / "opensearch" / f"{name}.json").read_text())
+
+
 class TestOpenSearch:
     @pytest.fixture
     def documents(self, server):
@@ -85,11 +100,15 @@ class TestOpenSearch:
 
         def search(query, _body):
             filters = json.loads(query["source"][0])["query"]["bool"]["filter"]
+            begins = [each["gte"] for one in filters for each in one.get("range", {}).values()]
+            if not all(re.fullmatch(r"now-\d+[smhdwMy]", begin) for begin in begins):
+                return 400, recorded("refused")
             count = own["matching" if any("query_string" in one for one in filters) else "all"]
             hits = {"total": {"value": count, "relation": own["relation"]}}
             return {"_shards": own["shards"], "timed_out": own["timed_out"], "hits": hits}
 
         server.answers["/logs-*/_search"] = search
+        server.answers["/logs-*/_validate/query"] = recorded("valid")
         return own
 
     def asked(self, ask, select="count", expect=4, **more):
@@ -115,11 +134,28 @@ class TestOpenSearch:
         found = self.asked(ask, expect=0)
         assert (found.verdict, why in found.sentence) == ("insufficient", True)
 
+    def test_a_field_that_no_index_has_matches_nothing_and_says_nothing(self, documents, ask, server):
+        (lacks,), (has,) = (recorded(name)["explanations"] for name in ("unmapped", "valid"))
+        documents["matching"] = 0
+        for explanations, verdict in (([lacks], "insufficient"), ([lacks, has], "pass"), ([has], "pass")):
+            server.answers["/logs-*/_validate/query"] = {"explanations": explanations}
+            found = self.asked(ask, expect=0)
+            assert (found.verdict, "lvel" in found.sentence) == (verdict, verdict != "pass"), found.sentence
+
+    def test_what_a_real_server_answered(self, ask, server):
+        server.answers["/_cluster/health"] = recorded("health")
+        assert ask("opensearch", "health", '== "yellow"').verdict == "pass"
+        for name, verdict, said in (
+            ("found", "pass", "count is 1"),
+            ("nothing", "insufficient", "no index matches"),
+            ("refused", "error", "operator not supported for date math"),
+        ):
+            server.answers["/logs-*/_search"] = (400 if verdict == "error" else 200, recorded(name))
+            found = ask("opensearch", "count", 1, index="logs-*")
+            assert (found.verdict, said in found.sentence) == (verdict, True), found.sentence
+
     def test_an_index_that_does_not_exist_is_an_error(self, ask, server):
-        server.answers["/logs-*/_search"] = (
-            404,
-            {"error": {"type": "x", "reason": "no such index [logs]"}, "status": 404},
-        )
+        server.answers["/logs-*/_search"] = (404, recorded("absent"))
         found = self.asked(ask)
         assert (found.verdict, "no such index" in found.sentence) == ("error", True)
 

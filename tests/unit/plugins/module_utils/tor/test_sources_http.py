@@ -92,6 +92,30 @@ def test_each_sample_is_a_request(ask, server):
     assert len(server.asked) == 7
 
 
+@pytest.mark.parametrize("select", ["version", '/"version": "([^"]+)"/'])
+def test_one_answer_without_the_value_keeps_the_others_from_passing(ask, server, select):
+    answers = iter([HEALTHY, HEALTHY, {}])
+    server.answers["/turns"] = lambda _query, _body: next(answers)
+    found = ask("turns", select=select, expect='== "1.0"', samples=3)
+    assert found.verdict == "insufficient", found.sentence
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_page_that_repeats_the_token_does_not_show_it(ask, server, monkeypatch, status):
+    monkeypatch.setenv("TOKEN", "t0ps3cret-token")
+    server.answers["/echo"] = lambda _query, _body: (status, b"you sent Bearer t0ps3cret-token")
+    found = ask("echo", {"token_environment": "TOKEN"}, select="/sent (.*)/", expect='== "nothing"')
+    assert found.verdict == ("fail" if status == 200 else "error")
+    assert "t0ps3cret" not in repr(found.report())
+
+
+def test_a_long_text_is_shown_in_part(ask):
+    found = ask("big", {"body_limit": 4_000_000}, select="/x+/", expect='== "up"')
+    assert found.verdict == "fail"
+    assert len(found.sentence) < 1000
+    assert len(found.observed) < 10_000
+
+
 def test_half_of_the_answers_are_errors(ask, server):
     server.answers["/"] = in_turn(200, 500, 200, 500)
     assert ask(select="error_share", expect="== 50 %", samples=4).verdict == "pass"

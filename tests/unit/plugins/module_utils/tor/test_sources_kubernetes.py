@@ -39,9 +39,9 @@ def pod(name, *counts, image="repo@sha256:aaa", ready="True", owner="u-sets", **
     return found
 
 
-def workload(name, generation=1, ready=3):
+def workload(name, generation=1, ready=3, desired=4):
     counts = {"replicas": 4, "updatedReplicas": 4, "readyReplicas": ready, "availableReplicas": 2}
-    found = obj("Deployment", name, {"observedGeneration": 1, **counts}, spec={"replicas": 4})
+    found = obj("Deployment", name, {"observedGeneration": 1, **counts}, spec={"replicas": desired})
     found["metadata"]["generation"] = generation
     return found
 
@@ -76,6 +76,7 @@ OBJECTS = [
     obj("Secret", "db", data={"username": "cG9zdGdyZXM=", "password": base64.b64encode(b"s3cret").decode(), "ca": ""}),
     obj("ConfigMap", "settings", data={"LEVEL": "info"}),
 ]
+OBJECTS.insert(3, workload("asleep", desired=0))
 OBJECTS[-2]["metadata"]["annotations"] = {"last-applied": "s3cret"}
 SLICE = {
     "endpoints": [{"conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": f"web-{n}"}} for n in (1, 2)]
@@ -134,6 +135,9 @@ def judge(source, select, expect, cluster=None, namespace="shop", **entry):
         ("Deployment", "rolling", "desired", "== 4", "insufficient"),
         ("Deployment", "web", "restarts", "== 3", "pass"),
         ("Deployment", "web", "broken_pods", "== 0", "pass"),
+        ("Deployment", "cart", "broken_pods", "== 0", "insufficient"),
+        ("Deployment", "cart", "restarts", "== 0", "insufficient"),
+        ("Deployment", "asleep", "broken_pods", "== 0", "pass"),
         ("Deployment", "web", "metadata.labels.app", '== "web"', "pass"),
         ("Deployment", "web", "spec.missing", "== 1", "insufficient"),
         ("Deployment", "web", "endpoints", "== 1", "error"),
@@ -212,6 +216,14 @@ class TestSeveral:
     def test_one_object_that_says_nothing_is_not_left_out(self):
         source = {"kind": "kubernetes", "object_kind": "CronJob"}
         assert judge(source, "success_age", "within 1 h", aggregate="min").verdict == "insufficient"
+
+    @pytest.mark.parametrize(
+        ("kind", "select"), [("Node", "condition:Ready"), ("HorizontalPodAutoscaler", "status.conditions[0].type")]
+    )
+    def test_one_object_of_which_it_is_not_known_keeps_the_others_from_passing(self, kind, select):
+        expect = "== true" if kind == "Node" else '== "ScalingActive"'
+        found = judge({"kind": "kubernetes", "object_kind": kind}, select, expect)
+        assert found.verdict == "insufficient", found.sentence
 
     def test_no_object_is_insufficient_but_can_be_counted(self):
         source = {"kind": "kubernetes", "object_kind": "Deployment", "labels": "app=x"}

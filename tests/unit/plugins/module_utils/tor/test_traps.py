@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.tor.sources import sonarqube as source_of_sonarqube
 
-from .judging import REPORTS, answering, judge
+from .judging import MINUTE, REPORTS, answering, judge
 
 PASS, FAIL, INSUFFICIENT, ERROR = "pass", "fail", "insufficient", "error"
 DIGEST = "sha256:" + "2" * 64
@@ -89,11 +90,11 @@ QUALITY = {"select": "status", "expect": '== "OK"'}
         ({}, {}, QUALITY, ERROR),
     ],
 )
-def test_sonarqube(answers, options, entry, verdict):
+def test_sonarqube(answers, options, entry, verdict, monkeypatch):
+    monkeypatch.setattr(source_of_sonarqube, "_LOOK_EVERY", MINUTE)
     with answering(answers) as url:
-        found = judge(
-            {"source": {"kind": "sonarqube", "url": url, "project": "shop", **options}, "timeout": 1, **entry}
-        )
+        source = {"kind": "sonarqube", "url": url, "project": "shop", **options}
+        found = judge({"source": source, "timeout": MINUTE, **entry})
     assert found.verdict == verdict, found.sentence
 
 
@@ -194,7 +195,10 @@ def test_opensearch(changes, verdict):
         total = {"value": 0 if wanted else 7, "relation": "eq"}
         return {"timed_out": False, "_shards": {"total": 5, "failed": 0}, "hits": {"total": total}, **changes}
 
-    with answering({"/logs-*/_search": search}) as url:
+    def explain(dummy):
+        return {"explanations": [{"explanation": "level:error"}]}
+
+    with answering({"/logs-*/_search": search, "/logs-*/_validate/query": explain}) as url:
         source = {"kind": "opensearch", "url": url, "index": "logs-*", "query": "level:ERROR"}
         found = judge({"source": source, "select": "count", "expect": "== 0"})
     assert found.verdict == verdict, found.sentence
