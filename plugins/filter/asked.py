@@ -15,8 +15,8 @@ name: asked
 short_description: Fill in what only the release knows in the criteria of a gate
 version_added: 0.1.0
 description:
-  - Gives each criterion of the source C(judge) the versions, the witness and the time from which it judges, and lets all
-    of them share one probability to fail a good version. What a criterion says itself stays.
+  - Gives each criterion of the source C(judge) the versions, the witness and the time from which it judges, and lets
+    all of them share one probability to fail a good version. What a criterion says itself stays.
   - Leaves out what cannot be asked, which are criteria of the judge where it has heard nothing, and criteria that
     refer to a baseline where there was no version before.
 options:
@@ -30,7 +30,8 @@ options:
     type: str
     required: true
   previous:
-    description: The version that still has a share of the traffic. If empty, the judge holds the new one to its objective.
+    description:
+      - The version that still has a share of the traffic. If empty, the judge holds the new one to its objective.
     type: str
     default: ""
   witness:

@@ -174,7 +174,8 @@ over:
   type: bool
   returned: success
 baseline:
-  description: What was captured for the release before its traffic moved, for O(runbook.release.tor_validate#module:baseline).
+  description:
+    - What was captured for the release before its traffic moved, for O(runbook.release.tor_validate#module:baseline).
   type: dict
   returned: with O(state=due); empty when no look is due, or nothing was captured
 verdict:

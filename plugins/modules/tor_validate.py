@@ -355,9 +355,7 @@ def in_release(
     more: dict[str, t.Any] = {}
     with journal(client, run, module.warn) as book:
         if module.params["state"] == "captured":
-            gate, more["baseline"] = captured_once(
-                client, run.namespace, run.release, book, lambda: look(book.check)
-            )
+            gate, more["baseline"] = captured_once(client, run.namespace, run.release, book, lambda: look(book.check))
         else:
             gate = look(book.check)
             if module.params["gate"]:
@@ -378,9 +376,7 @@ def known_baseline(
     return kept(connect(), run.namespace, run.release)
 
 
-def world_of(
-    params: dict[str, t.Any], connect: t.Callable[[], KubeClient], baseline: dict[str, t.Any] | None
-) -> World:
+def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient], baseline: dict[str, t.Any] | None) -> World:
     about = {name: text for name, text in (params["subject"] or {}).items() if text}
     return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(baseline))
 
