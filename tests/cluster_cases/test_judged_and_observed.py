@@ -35,7 +35,7 @@ Variables = dict[str, Any]
 
 JUDGED = {
     "name": "not more slow answers than before",
-    "source": {"kind": "judge", "slower_than": "400 ms", "interval": 2, "minimum": 60, "slo": "5 %", "limit": "50 %"},
+    "source": {"kind": "judge", "slower_than": "400 ms", "interval": 2, "minimum": 40, "slo": "5 %", "limit": "50 %"},
     "select": "slow_share",
     "expect": '== "pass"',
 }
@@ -65,7 +65,7 @@ class System:
             "release_environment": "case",
             "release_cluster": {"kubeconfig": os.environ["KUBECONFIG"], "namespace": SPACE},
             "release_components": [component()],
-            "release_shift": {"steps": [25, 100], "hold": 8},
+            "release_shift": {"steps": [25, 100], "hold": 5},
             "release_witness": {"rate": 60, "samples": 5, "error_share": "50 %"},
             "release_gates": {"step": [JUDGED], "observe": [compared]},
             "release_observation": [{"every": "2s", "until": "10m"}],
