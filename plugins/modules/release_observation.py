@@ -128,6 +128,7 @@ EXAMPLES = r"""
 - name: Look
   runbook.release.tor_validate:
     criteria: "{{ criteria }}"
+    baseline: "{{ observation.baseline }}"
     fail: false
   register: seen
   when: observation.due > 0
@@ -172,6 +173,11 @@ over:
   description: Whether the observation is over.
   type: bool
   returned: success
+baseline:
+  description:
+    - What was captured for the release before its traffic moved, for O(runbook.release.tor_validate#module:baseline).
+  type: dict
+  returned: with O(state=due); empty when no look is due, or nothing was captured
 verdict:
   description: Over all looks so far, V(pass), V(fail) or V(insufficient). Empty before the first one.
   type: str

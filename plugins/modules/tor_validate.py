@@ -26,13 +26,16 @@ options:
       - V(evaluated) holds the gate.
       - V(captured) measures, before a release, what criteria that refer to a baseline will be compared with, and
         returns it as RV(baseline). Other criteria are left alone. Passed when all of them were measured.
+      - As part of a release (O(run)) it is kept in the ledger and measured once. A task that finds it there, or that
+        comes after the first traffic was moved, measures nothing.
     type: str
     choices: [evaluated, captured]
     default: evaluated
   baseline:
     description:
-      - What a task with O(state=captured) returned as RV(baseline).
-      - Without it a criterion that refers to a baseline is V(insufficient).
+      - What a task with O(state=captured) returned as RV(baseline). As part of a release (O(run)) the default is what
+        its ledger has.
+      - Without any a criterion that refers to a baseline is V(insufficient).
     type: dict
   subject:
     description:
@@ -277,7 +280,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
 from ansible_collections.runbook.release.plugins.module_utils.tor.baseline import Baseline
-from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture
+from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture, comparing
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion, parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
@@ -331,14 +334,13 @@ def main() -> t.NoReturn:
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
         connect = functools.cache(lambda: kube_client(module))
-        world = world_of(params, connect)
+        world = world_of(params, connect, known_baseline(params, run, criteria, connect))
         look = functools.partial(measured, params, criteria, world)
-        gate, head = in_release(module, run, connect(), look) if run else (look(lambda: None), {})
+        gate, more = in_release(module, run, connect(), look) if run else (look(lambda: None), {})
     result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
     if params["state"] == "captured":
         result["baseline"] = baseline_of(gate)
-    if head:
-        result["head"] = head
+    result |= more
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)
@@ -353,24 +355,41 @@ def measured(params: dict[str, t.Any], criteria: list[Criterion], world: World, 
 def in_release(
     module: AnsibleModule, run: Run, client: KubeClient, look: t.Callable[[t.Callable[[], None]], Gate]
 ) -> tuple[Gate, dict[str, t.Any]]:
-    """The gate, held under the lock and recorded if it has a name, and the head of the ledger if it was signed.
+    """The gate, held under the lock and recorded if it has a name, and what else is returned.
 
     What this needs takes longer to import than most criteria take, so it is imported here.
     """
     from ansible_collections.runbook.release.plugins.module_utils.release import machine
     from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import captured_once
 
+    more: dict[str, t.Any] = {}
     with journal(client, run, module.warn) as book:
-        gate = look(book.check)
-        if not module.params["gate"]:
-            return gate, {}
-        book.note(machine.gate(module.params["gate"], module.params["component"]), after=gate.record())
-        return gate, book.sign()
+        if module.params["state"] == "captured":
+            gate, more["baseline"] = captured_once(client, run.namespace, run.release, book, lambda: look(book.check))
+        else:
+            gate = look(book.check)
+            if module.params["gate"]:
+                book.note(machine.gate(module.params["gate"], module.params["component"]), after=gate.record())
+        if head := book.sign():
+            more["head"] = head
+    return gate, more
 
 
-def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient]) -> World:
-    about = {name: given for name, given in (params["subject"] or {}).items() if given}
-    return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(params["baseline"]))
+def known_baseline(
+    params: dict[str, t.Any], run: Run | None, criteria: list[Criterion], connect: t.Callable[[], KubeClient]
+) -> dict[str, t.Any] | None:
+    """What is given, else what the release kept, if any criterion asks for it."""
+    if params["baseline"] is not None or not run or params["state"] == "captured" or not comparing(criteria):
+        return t.cast("dict[str, t.Any] | None", params["baseline"])
+    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import kept
+
+    return kept(connect(), run.namespace, run.release)
+
+
+def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient], baseline: dict[str, t.Any] | None) -> World:
+    about = {name: text for name, text in (params["subject"] or {}).items() if text}
+    return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(baseline))
 
 
 def summary(gate: Gate) -> str:

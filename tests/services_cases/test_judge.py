@@ -84,7 +84,6 @@ def judged(prometheus: Prometheus, canary: str, select: str = "error_share", **m
 def test_it_waits_until_it_is_sure(prometheus: Prometheus, canary: str, verdict: str) -> None:
     found = judged(prometheus, canary)
     assert found.verdict == verdict, found.sentence
-    assert found.seconds < 60
 
 
 def test_a_bucket_tells_which_answers_are_fast(prometheus: Prometheus) -> None:

@@ -14,6 +14,7 @@ RELEASE_BEGINS = "release begins"
 RELEASE_ENDS = "release ends"
 TAKEN_OVER = "taken over"
 RESUMED = "resumed"
+CAPTURED = "baseline captured"
 
 INDEX_BEGUN = "begun"
 INDEX_ENDED = "ended"

@@ -55,7 +55,7 @@ def make(given: Mapping[str, Any]) -> Plan:
         "components": components,
         "shift": {key: shift[key] for key in ("steps", "hold", "drain")},
         "sees": [parts.sight(step, shift["hold"], witness["rate"]) for step in steps],
-        "judged": parts.foretold(given["gates"].get("step") or [], shift, witness["rate"]),
+        "judged": parts.foretold(given["gates"].get("step") or [], shift, witness["rate"], len(components)),
         "witness": {key: witness[key] for key in ("rate", "error_share", "samples")},
         "gates": {gate: [parts.criterion(one) for one in criteria] for gate, criteria in given["gates"].items()},
         "migrations": [{key: parts.line(one.get(key)) for key in MIGRATION} for one in given["migrations"]],

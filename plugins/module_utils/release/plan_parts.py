@@ -128,19 +128,23 @@ def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
     return {"weight": weight, "answers": answers, "sees": "" if share is None else f"{percent(share)} %"}
 
 
-def foretold(criteria: Sequence[Given], shift: Given, rate: float) -> list[dict[str, Any]]:
-    """What the judge will be able to see at each step, of every criterion that asks it; in sentences."""
+def foretold(criteria: Sequence[Any], shift: Given, rate: float, components: int = 1) -> list[dict[str, Any]]:
+    """What the judge will be able to see at each step, of every criterion that asks it; in sentences.
+
+    A gate that stays open over several steps and components is asked as often, and all of it shares one alpha.
+    """
     from ..tor.criterion import parse_criteria
+    from ..tor.judge.asked import Gate, asked, is_judged
     from ..tor.judge.power import foresee
 
-    asked = [one for one in criteria if isinstance(one, Mapping) and (one.get("source") or {}).get("kind") == "judge"]
     steps = [weight for weight in shift["steps"] if weight < 100]
+    gate = Gate("new", "old", witness="witness", since=1.0, times=components * len(steps))
     return [
         {
             "name": line(one.name),
             "steps": [foresee(rate, weight, shift["hold"], _terms(one))["sentence"] for weight in steps],
         }
-        for one in parse_criteria(asked)
+        for one in parse_criteria([one for one in asked(criteria, gate) if is_judged(one)])
     ]
 
 

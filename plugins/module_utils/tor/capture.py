@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,16 +17,25 @@ from .sources.base import World
 from .verdict import PASS
 
 
+def comparing(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """Those that refer to a baseline."""
+    return [criterion for criterion in criteria if isinstance(criterion.expect, OfBaseline)]
+
+
 def capture(criteria: Sequence[Criterion], world: World, deadline: float = 60.0) -> Gate:
-    """A verdict on each criterion that refers to a baseline: passed when a number was measured."""
-    comparing = [criterion for criterion in criteria if isinstance(criterion.expect, OfBaseline)]
-    twice = [name for name, count in Counter(criterion.name for criterion in comparing).items() if count > 1]
-    if twice:
-        what = f"More than one criterion with a baseline is called {', '.join(twice)}"
-        raise ReleaseError(what, where="criteria", remedy="give each its own name")
-    if not comparing:
+    """A verdict on each thing that is compared with a baseline: passed when a number was measured.
+
+    Criteria of several gates may be of one name when they measure the same and only expect something else of it.
+    """
+    measured: dict[str, Criterion] = {}
+    for criterion in comparing(criteria):
+        same = measured.setdefault(criterion.name, criterion)
+        if (same.source, same.measure) != (criterion.source, criterion.measure):
+            what = f"Criteria that measure different things with a baseline are both called {criterion.name}"
+            raise ReleaseError(what, where="criteria", remedy="give each its own name")
+    if not measured:
         return Gate(())
-    return evaluate([replace(criterion, expect=AnyNumber()) for criterion in comparing], world, deadline)
+    return evaluate([replace(criterion, expect=AnyNumber()) for criterion in measured.values()], world, deadline)
 
 
 def baseline_of(gate: Gate) -> dict[str, dict[str, Any]]:

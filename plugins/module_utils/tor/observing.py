@@ -16,6 +16,7 @@ from ..errors import Refused
 from ..ledger.chain import SEAL, Draft, Entry
 from ..ledger.store import Store
 from ..ledger.verify import verify
+from .baseline_ledger import kept
 from .moments import moment, shown
 from .observation import (
     MISSED,
@@ -69,10 +70,11 @@ def ledger_of(release: str) -> str:
 
 
 def due(client: KubeClient, asked: Observation) -> Report:
-    """Where the observation stands."""
-    store = Store(client, asked.namespace, ledger_of(asked.release))
-    taken, sealed = _taken(store)
-    return {"changed": False, **_report(asked, taken, sealed)}
+    """Where the observation stands, and what the look that is due compares with."""
+    taken, sealed = _taken(Store(client, asked.namespace, ledger_of(asked.release)))
+    report = _report(asked, taken, sealed)
+    baseline = kept(client, asked.namespace, asked.release) if report["due"] else {}
+    return {"changed": False, **report, "baseline": baseline}
 
 
 def look(client: KubeClient, asked: Observation, number: int, verdicts: Sequence[Mapping[str, Any]]) -> Report:
@@ -85,6 +87,9 @@ def look(client: KubeClient, asked: Observation, number: int, verdicts: Sequence
     if sealed or number <= max((one.number for one in taken), default=0):
         return {"changed": False, **_report(asked, taken, sealed)}
     now = time.time()
+    if asked.ended + times[number - 1] > now:
+        when = _shown(asked.ended + times[number - 1])
+        raise Refused(f"Look {number} is not due before {when}", where="look", remedy="give the look that is due")
     missed = [Look(one, now, MISSED) for one in standing(times, asked.ended, taken, now).missed if one < number]
     new = [*missed, taken_now(number, now, verdicts)]
     decision = decide(asked.policy, [*taken, *new])

@@ -13,7 +13,7 @@ to whole intervals, as the judge looks at nothing less.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -52,13 +52,10 @@ class _Walk:
             return NEVER
         if self.variance <= 0:
             return self.height / self.mean
-        low, high = 0.0, self.height / self.mean
+        high = self.height / self.mean
         while self._by(high) < certainty:
-            low, high = high, high * 2
-        for _step in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._by(middle) < certainty else (low, middle)
-        return high
+            high *= 2
+        return _rising(self._by, certainty, 0.0, high)
 
     def _by(self, seconds: float) -> float:
         mean, shape = self.height / self.mean, self.height**2 / self.variance
@@ -69,55 +66,79 @@ class _Walk:
 
 
 def detected(traffic: Traffic, ratio: float, terms: Terms, certainty: float = CERTAIN) -> float:
-    """Seconds after which a canary `ratio` times as bad has failed, in so many of all cases."""
-    canary_bad = min(1.0, traffic.bad * ratio)
-    if not 0 < traffic.share < 1:
-        return _against_the_objective(traffic, canary_bad, terms, certainty)
-    if canary_bad - traffic.bad < terms.min_excess or not canary_bad:
-        return NEVER
-    if canary_bad > terms.hopeless:
-        return _rounded(terms.speaks_from / (traffic.rate * traffic.share), terms)
-    walk = _mixed(
-        [_compared(traffic, ratio, terms.tolerated, terms.tolerated * factor) for factor in WORSE], terms.fails_at
-    )
-    return _soonest([walk], traffic, terms, terms.speaks_from, certainty)
+    """Seconds after which a canary `ratio` times as bad has failed, in so many of all cases at least."""
+    bad = min(1.0, traffic.bad * ratio)
+    compared = 0 < traffic.share < 1
+    walk = _worse(traffic, ratio, terms) if compared else _against_the_objective(traffic, bad, terms)
+    proven = walk.reached(certainty)
+    if compared:
+        proven = max(proven, _excess_seen(traffic, bad, terms, certainty))
+    heard = traffic.rate * (traffic.share or 1.0)
+    hopeless = _seen_above(bad - terms.hopeless, bad * (1 - bad) * traffic.dispersion / heard, certainty)
+    return _rounded(max(min(proven, hopeless), terms.speaks_from / heard), terms)
 
 
 def cleared(traffic: Traffic, ratio: float, terms: Terms, certainty: float = CERTAIN) -> float:
     """Seconds after which a canary `ratio` times as bad has passed, in so many of all cases."""
-    share = traffic.share or 1.0
-    good, bad = (-step / traffic.dispersion for step in reversed(steps(terms.slo, terms.limit)))
-    walks = [_walk(traffic.rate * share, min(1.0, traffic.bad * ratio), bad, good, terms.passes_at)]
-    if 0 < share < 1 and traffic.bad:
+    on_bad, on_good = (-step for step in steps(terms.slo, terms.limit))
+    walks = [_walk(traffic, min(1.0, traffic.bad * ratio), on_bad, on_good, terms.passes_at)]
+    if 0 < traffic.share < 1 and traffic.bad:
         others = [terms.unacceptable * factor for factor in BETTER]
         compared = [_compared(traffic, ratio, terms.unacceptable, other) for other in others]
         walks.append(_mixed(compared, terms.passes_at))
-    return _soonest(walks, traffic, terms, terms.minimum, certainty)
+    heard = traffic.rate * (traffic.share or 1.0)
+    return _rounded(max(min(walk.reached(certainty) for walk in walks), terms.minimum / heard), terms)
 
 
 def smallest(traffic: Traffic, within: float, terms: Terms, certainty: float = CERTAIN) -> float | None:
     """The smallest ratio that fails `within` so many seconds, in so many of all cases; None if none does."""
-    if detected(traffic, WORST, terms, certainty) > within:
-        return None
-    low, high = 0.0, math.log(WORST)
-    for _step in range(30):
+
+    def in_time(log_ratio: float) -> float:
+        return float(detected(traffic, math.exp(log_ratio), terms, certainty) <= within)
+
+    worst = math.log(WORST)
+    return math.exp(_rising(in_time, 1.0, 0.0, worst)) if in_time(worst) else None
+
+
+def _rising(function: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Where a function that rises to `level` between `low` and `high` has reached it."""
+    for _step in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if detected(traffic, math.exp(middle), terms, certainty) > within else (low, middle)
-    return math.exp(high)
+        low, high = (middle, high) if function(middle) < level else (low, middle)
+    return high
 
 
-def _against_the_objective(traffic: Traffic, bad: float, terms: Terms, certainty: float) -> float:
-    on_bad, on_good = (step / traffic.dispersion for step in steps(terms.slo, terms.limit))
-    return _soonest(
-        [_walk(traffic.rate, bad, on_bad, on_good, terms.fails_at)], traffic, terms, terms.speaks_from, certainty
-    )
+def _worse(traffic: Traffic, ratio: float, terms: Terms) -> _Walk:
+    others = [terms.tolerated * factor for factor in WORSE]
+    return _mixed([_compared(traffic, ratio, terms.tolerated, other) for other in others], terms.fails_at)
 
 
-def _walk(rate: float, bad: float, on_bad: float, on_good: float, height: float) -> _Walk:
-    """`rate` answers a second, each bad with the probability `bad`."""
+def _excess_seen(traffic: Traffic, bad: float, terms: Terms, certainty: float) -> float:
+    """When the canary's share is seen to be larger than the baseline's by as much as it takes to fail."""
+    of_canary = bad * (1 - bad) / traffic.share
+    of_baseline = traffic.bad * (1 - traffic.bad) / (1 - traffic.share)
+    variance = (of_canary + of_baseline) * traffic.dispersion / traffic.rate
+    return _seen_above(bad - traffic.bad - terms.min_excess, variance, certainty)
+
+
+def _seen_above(gap: float, variance: float, certainty: float) -> float:
+    """When a mean is seen to be above a bound that it exceeds by `gap`; `variance` is that of a second's mean."""
+    if gap <= 0:
+        return NEVER
+    return variance * (max(0.0, NormalDist().inv_cdf(certainty)) / gap) ** 2
+
+
+def _against_the_objective(traffic: Traffic, bad: float, terms: Terms) -> _Walk:
+    on_bad, on_good = steps(terms.slo, terms.limit)
+    return _walk(traffic, bad, on_bad, on_good, terms.fails_at)
+
+
+def _walk(traffic: Traffic, bad: float, on_bad: float, on_good: float, height: float) -> _Walk:
+    """Of the canary's answers, each bad with the probability `bad`; bursts make it slower, and no less sure."""
+    rate, dispersion = traffic.rate * (traffic.share or 1.0), traffic.dispersion
     mean = bad * on_bad + (1 - bad) * on_good
     square = bad * on_bad**2 + (1 - bad) * on_good**2
-    return _Walk(rate * mean, rate * (square - mean**2), height)
+    return _Walk(rate * mean / dispersion, rate * (square - mean**2) / dispersion, height)
 
 
 def _mixed(walks: Sequence[_Walk], height: float) -> _Walk:
@@ -125,12 +146,13 @@ def _mixed(walks: Sequence[_Walk], height: float) -> _Walk:
     fastest = max(walks, key=lambda walk: walk.mean)
     if fastest.mean <= 0:
         return fastest
-    low, high = height / fastest.mean, (height + math.log(len(walks))) / fastest.mean
-    for _step in range(40):
-        middle = (low + high) / 2
-        gained = math.log(math.fsum(math.exp((walk.mean - fastest.mean) * middle) for walk in walks) / len(walks))
-        low, high = (middle, high) if fastest.mean * middle + gained < height else (low, middle)
-    return replace(fastest, height=fastest.mean * high)
+
+    def mixture(seconds: float) -> float:
+        gains_on = [math.exp((walk.mean - fastest.mean) * seconds) for walk in walks]
+        return fastest.mean * seconds + math.log(math.fsum(gains_on) / len(walks))
+
+    alone, last = height / fastest.mean, (height + math.log(len(walks))) / fastest.mean
+    return replace(fastest, height=fastest.mean * _rising(mixture, height, alone, last))
 
 
 def _compared(traffic: Traffic, ratio: float, against: float, alternative: float) -> _Walk:
@@ -142,11 +164,6 @@ def _compared(traffic: Traffic, ratio: float, against: float, alternative: float
         of_canary * on_canary + of_baseline * on_baseline,
         (of_canary * on_canary**2 + of_baseline * on_baseline**2) * traffic.dispersion,
     )
-
-
-def _soonest(walks: Iterable[_Walk], traffic: Traffic, terms: Terms, answers: int, certainty: float) -> float:
-    waits = answers / (traffic.rate * (traffic.share or 1.0)) if traffic.rate else NEVER
-    return _rounded(max(waits, min(walk.reached(certainty) for walk in walks)), terms)
 
 
 def _rounded(seconds: float, terms: Terms) -> float:
@@ -181,5 +198,6 @@ def _foretold(traffic: Traffic, hold: float, sees: float | None, after: Mapping[
         worse = percent(min(1.0, traffic.bad * sees))
         shown = f"shows {percent(traffic.bad)} bad answers becoming {worse} ({sees:.1f} times) in 95 of 100 cases"
     waits = [f"{ratio} times after {seconds:g} s" for ratio, seconds in after.items() if seconds != NEVER]
-    good = "a good version never passes" if passes == NEVER else f"a good version passes after {passes:g} s"
+    late = "" if passes <= hold else ": held so long, this step is never passed"
+    good = "a good version never passes" if passes == NEVER else f"a good version passes after {passes:g} s{late}"
     return "; ".join([f"{said} {shown}", *([", ".join(waits)] if waits else []), good])

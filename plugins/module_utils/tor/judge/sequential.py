@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ PASS, FAIL, INSUFFICIENT = "pass", "fail", "insufficient"
 HOPELESS, WORSE_THAN_BASELINE, WORSE_THAN_OBJECTIVE = "hopeless", "worse than the baseline", "worse than the objective"
 NEAR_BASELINE, WITHIN_LIMIT = "near the baseline", "within the limit"
 TOO_FEW, UNDECIDED = "too few", "undecided"
+
+BY_CHANCE = 3.0
+"""Standard deviations above what is hopeless in which the share of one interval may be by chance."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,24 @@ class _Trial:
     def failing(self) -> str:
         """Why it fails; empty if nothing is proven."""
         terms = self._terms
-        if any(part.total >= terms.speaks_from and part.share > terms.hopeless for part in (self.canary, self.newest)):
-            return HOPELESS
         if self.canary.total < terms.speaks_from:
             return ""
+        if self.canary.share > terms.hopeless or self._broke:
+            return HOPELESS
         if not self._compared:
             return WORSE_THAN_OBJECTIVE if self.log_worse >= terms.fails_at else ""
         excess = self.canary.share - self.baseline.share
         enough = self.baseline.total >= terms.speaks_from and excess >= terms.min_excess
         return WORSE_THAN_BASELINE if enough and self.log_worse >= terms.fails_at else ""
+
+    @property
+    def _broke(self) -> bool:
+        """Whether the newest interval alone is hopeless, by more than chance makes of any of many intervals."""
+        terms, newest = self._terms, self.newest
+        if newest.total < terms.speaks_from:
+            return False
+        chance = math.sqrt(terms.hopeless * (1 - terms.hopeless) / newest.total)
+        return newest.share > terms.hopeless + BY_CHANCE * chance
 
     def passing(self) -> str:
         """Why it passes; empty if nothing is proven."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import RELEASE_ID, Store
 from ansible_collections.runbook.release.plugins.module_utils.tor import observing
 from ansible_collections.runbook.release.plugins.module_utils.tor.observing import ledger_of
@@ -93,6 +93,29 @@ def test_a_rollback_ends_it(run: Run, api: Api) -> None:
     assert (after["due"], after["decision"]["action"]) == (0, "rollback")
     late = run(20, **looked(2))
     assert (late["changed"], late["verdict"], len(ledger(api))) == (False, "fail", 2)
+
+
+def test_a_look_that_is_due_is_told_what_the_release_captured_wherever_it_is_taken(run: Run, api: Api) -> None:
+    captured = {"it takes no longer": {"measure": "took in ms", "observed": 100, "unit": "ms", "samples": 1}}
+    store = Store(api.client(), "shop", "shop-prod-1-4-0")
+    store.append(Draft("release begins", None, {}, "bob@laptop", 1))
+    assert run(10)["baseline"] == {}
+    store.append(Draft("baseline captured", None, captured, "bob@laptop", 1))
+    assert run(10)["baseline"] == captured
+    assert run(5)["baseline"] == {}, "nothing is due"
+
+
+def test_a_look_that_is_not_due_yet_is_not_recorded(run: Run, api: Api) -> None:
+    found = run(10, **looked(2))
+    assert found["failed"]
+    assert "not due before" in found["msg"]
+    assert ledger(api) == []
+
+
+def test_a_look_that_took_until_the_next_one_was_due_is_recorded_all_the_same(run: Run, api: Api) -> None:
+    assert run(10)["due"] == 1
+    assert run(21, **looked(1))["changed"]
+    assert run(21)["due"] == 2
 
 
 def test_check_mode_records_nothing(run: Run, api: Api) -> None:

@@ -157,6 +157,16 @@ def test_the_plan_says_what_the_judge_will_be_able_to_see_at_each_step(run: Run)
     assert "/var/lib" not in made["page"]
 
 
+def test_the_plan_foretells_a_judge_that_is_told_nothing_but_what_to_judge(run: Run) -> None:
+    judged = {"name": "no worse", "source": {"kind": "judge"}, "select": "error_share", "expect": '== "pass"'}
+    alone = run(options(gates__step=[judged], shift__hold=600))
+    both = run(options(gates__step=[judged, {**judged, "name": "nor this"}], shift__hold=600))
+    assert alone["page"].count("Judge of no worse: ") == 2
+    told = [made["plan"]["judged"][0]["steps"][1] for made in (alone, both)]
+    seen = [float(sentence.split("(")[1].split(" times")[0]) for sentence in told]
+    assert seen[0] < seen[1], "two criteria share one alpha, so each sees less"
+
+
 def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
     digests = {run()["digest"]}
     changes: list[Options] = [

@@ -11,7 +11,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.errors import Unreachable
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP
-from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import signer_of
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
@@ -171,6 +171,43 @@ def test_a_gate_in_check_mode_is_not_recorded(run, api):
     options = {"run": begun(api).report(), "gate": "staged", "component": "web", "_ansible_check_mode": True}
     run(api.client(dry_run=True), FACTS, **options)
     assert entries(api) == []
+
+
+def test_what_a_release_captured_is_kept_in_its_ledger_and_found_there_by_its_gates(run, api, tmp_path):
+    given = begun(api).report()
+    before = run(api.client(), took(tmp_path / "x", 100), run=given, state="captured")
+    assert entries(api) == [("baseline captured", None, before["baseline"])]
+    again = run(api.client(), took(tmp_path / "x", 300), run=given, state="captured")
+    assert (again["passed"], again["verdicts"], again["baseline"]) == (True, [], before["baseline"])
+    assert len(entries(api)) == 1
+    for milliseconds, passed in ((200, True), (201, False)):
+        gate = run(api.client(), took(tmp_path / "x", milliseconds), run=given)
+        assert (gate["passed"], "baseline" in gate) == (passed, False)
+    own = {"it takes no longer": {"measure": "took in ms", "observed": 300, "unit": "ms"}}
+    assert run(api.client(), took(tmp_path / "x", 600), run=given, baseline=own)["passed"]
+
+
+def test_a_baseline_that_is_not_complete_is_not_kept(run, api, tmp_path):
+    whole = took(tmp_path / "x", 100)
+    parts = [whole, {**whole, "name": "another", "select": "missing"}]
+    result = run(api.client(), *parts, run=begun(api).report(), state="captured")
+    assert (result["failed"], entries(api)) == (True, [])
+
+
+def test_once_the_new_version_had_traffic_nothing_is_captured(run, api, tmp_path):
+    given = begun(api).report()
+    for what in ("stage web: begins", "stage web: done", "switch web to 5: begins"):
+        Store(api.client(), "shop", RELEASE).append(Draft(what, None, None, given["who"], given["token"]))
+    result = run(api.client(), took(tmp_path / "x", 100), run=given, state="captured")
+    assert (result["passed"], result["baseline"], len(entries(api))) == (True, {}, 3)
+    gate = run(api.client(), took(tmp_path / "x", 100), run=given)
+    assert (gate["passed"], gate["verdicts"][0]["verdict"]) == (False, "insufficient")
+
+
+def test_check_mode_keeps_no_baseline(run, api, tmp_path):
+    options = {"run": begun(api).report(), "state": "captured", "_ansible_check_mode": True}
+    result = run(api.client(dry_run=True), took(tmp_path / "x", 100), **options)
+    assert (result["passed"], len(result["baseline"]), entries(api)) == (True, 1, [])
 
 
 def held(run: Run, api: Api, mirror: Path, key: str, expect: str = '== "3"') -> dict[str, Any]:

@@ -71,10 +71,17 @@ def test_what_is_no_number_is_not_captured(service, took):
     assert (gate.passed, baseline_of(gate)) == (False, {})
 
 
-def test_two_of_one_name_are_refused(service):
-    parsed = criteria(service(took=100)) + criteria(service(took=100))
-    with pytest.raises(ReleaseError, match="it takes no longer"):
-        capture(parsed, World())
+def test_two_gates_may_expect_something_else_of_what_is_captured_once(service):
+    source = service(took=100)
+    gate = capture(criteria(source, "<= 1.5 x baseline") + criteria(source), World())
+    assert (gate.passed, len(gate.verdicts)) == (True, 1)
+
+
+def test_two_of_one_name_that_measure_different_things_are_refused(service):
+    source = service(took=100, size=3)
+    for other in (criteria(source, select="size in ms"), criteria({**source, "path": "/elsewhere"})):
+        with pytest.raises(ReleaseError, match="it takes no longer"):
+            capture(criteria(source) + other, World())
 
 
 def test_a_baseline_of_another_value_is_refused(service):
