@@ -25,7 +25,7 @@ FORWARD = "forward"
 BACK = "back"
 
 _STEP = re.compile(
-    r"(stage|warm|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume) (\S+)"
+    r"(stage|warm|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|roll|unroll) (\S+)"
     r"|switch (\S+) (?:to (\d+)|back)"
 )
 _SAID = re.compile(r"(.+): (begins|done|failed)")
@@ -85,6 +85,14 @@ def resume(workloads: str) -> str:
     return f"resume {workloads}"
 
 
+def roll(unit: str) -> str:
+    return f"roll {unit}"
+
+
+def unroll(unit: str) -> str:
+    return f"unroll {unit}"
+
+
 def gate(name: str, component: str) -> str:
     return f"gate {name} {component}"
 
@@ -123,7 +131,7 @@ class Step:
     @property
     def way(self) -> str:
         """Which way a release that begins this step is going."""
-        return BACK if self.verb in ("switch back", "warm", "retire") else FORWARD
+        return BACK if self.verb in ("switch back", "warm", "retire", "unroll") else FORWARD
 
 
 @dataclass(frozen=True)

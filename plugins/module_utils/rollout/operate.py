@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""One run of rollout: observe, decide, apply, and watch until everything is ready."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..release import machine
+from ..release.journal import Book
+from . import restore
+from .apply import Executor, dry
+from .budgets import broken_by, check_budgets, check_rolls
+from .differ import differences
+from .images import images_of
+from .model import WORKLOADS, Key, Want
+from .observe import Have, changes, marked, observe
+from .plan import Plan, decide
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
+
+RELEASED, RESTORED = "released", "restored"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of the module, typed; ``timeout`` and ``stable`` in seconds."""
+
+    want: Want
+    state: str
+    source: Source | None
+    policy: str
+    timeout: float
+    stable: float
+    diff: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done, or in check mode would be."""
+
+    request: Request
+    have: Have
+    plan: Plan
+    seconds: float
+    warnings: list[str]
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        unit = self.plan.unit.now(self.plan.ends) if self.plan.changes else self.have.unit
+        return {
+            "changed": self.plan.changes,
+            "release": unit.release if unit else "",
+            "version": unit.version if unit else "",
+            "plan": self.plan.sentences(),
+            "workloads": workloads(self.plan, self.have),
+            "left": list(self.plan.left),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
+    """Release or restore as one step of the release's book; in check mode the API server only checks the writes."""
+    started, want = time.monotonic(), request.want
+    have = observe(client, want)
+    plan, warnings = _decide(client, request, have)
+    diff = differences(plan) if request.diff else []
+    if not client.dry_run:
+        executor = Executor(client, want, started + request.timeout, request.stable, book.check)
+        if plan.changes:
+            with book.step(title(request), workloads(plan, have), plan.sentences()) as done:
+                executor.carry_out(plan)
+                done({"version": plan.unit.version, "plan": plan.sentences()})
+        else:
+            executor.carry_out(plan)
+    elif request.state == RESTORED:
+        dry(client, plan, want)
+    return Outcome(request, have, plan, time.monotonic() - started, warnings, diff)
+
+
+def title(request: Request) -> str:
+    """What the ledger calls it."""
+    word = "-".join(request.want.name.split())
+    return machine.roll(word) if request.state == RELEASED else machine.unroll(word)
+
+
+def _decide(client: KubeClient, request: Request, have: Have) -> tuple[Plan, list[str]]:
+    want = request.want
+    found = changes(client, want, request.source, have) if request.source else []
+    if request.state == RESTORED:
+        return restore.decide(want, have, marked(client, want, have), request.policy, found), []
+    check_rolls(found)
+    broken = broken_by(found, have.budgets)
+    if want.keep_budgets:
+        check_budgets(broken)
+    began = f"{want.version} {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {secrets.token_hex(4)}"
+    return decide(want, have, found, began), broken
+
+
+def workloads(plan: Plan, have: Have) -> list[dict[str, Any]]:
+    """Every workload of the plan: what becomes of it, with its images before and after."""
+    written = {write.key: write.report() for write in plan.writes if write.key[0] in WORKLOADS}
+    concerned = dict.fromkeys([*written, *(key for wave in plan.waves for key in wave.keys)])
+    return [written.get(key) or _untouched(key, have) for key in concerned]
+
+
+def _untouched(key: Key, have: Have) -> dict[str, Any]:
+    images = images_of(have.workloads.get(key) or {})
+    return {"kind": key[0], "name": key[1], "before": images, "after": images, "done": "nothing", "revision": ""}
