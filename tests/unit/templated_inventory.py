@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print the variables of every host of an inventory as a play would see them, as JSON.
 
-Usage: templated_inventory.py INVENTORY EXTRA, where EXTRA is a JSON object that beats every other variable. A process of
-its own, because Ansible's plugin loader takes over how a process imports collections.
+Usage: templated_inventory.py INVENTORY EXTRA, where EXTRA is a JSON object that beats every other variable. This is a
+process of its own, because Ansible's plugin loader takes over how a process imports collections.
 """
 
 from __future__ import annotations

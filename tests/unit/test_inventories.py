@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventories of the five systems: every variable, criterion, window and step can be read by what reads it later."""
+"""The inventories of the five systems: whatever stands in them can be read by what reads it later."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ OF_A_RELEASE = {
 }
 SECRET_NAME = re.compile(r"(?:^|_)(?:password|passwd|token|secret|api_?key|access_key|secret_key)$", re.IGNORECASE)
 SECRET_TEXT = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20}|\bglpat-\w{10}|\bhvs\.\w{10}|\bxox[abpr]-\w{8}"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20}|\bglpat-\w{10}|\bhvs\.\w{10}"
+    r"|\bxox[abpr]-\w{8}"
     r"|hooks\.slack\.com/services/|\w+://[^/\s:{}]+:[^/\s@{}]+@|\beyJ\w{10,}\.|\bBearer\s+[\w.-]{12}"
 )
 UNDECIDED = re.compile(r"\bTODO\b|\bTBD\b|\bFIXME\b|\[(?:Name|Phone|Link)\]|PXXX|vol-xxx")
