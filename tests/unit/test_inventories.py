@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventories of the five systems: whatever stands in them can be read by what reads it later."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.runbook.release.plugins.module_utils.approval.statement import checked_role
+from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import SERVER_OPTIONS
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.observation import check_policy, looks
+from ansible_collections.runbook.release.plugins.module_utils.window.answer import inside
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORIES = ROOT / "inventories"
+CATALOGUES = ROOT / "docs" / "criteria"
+TEMPLATED = Path(__file__).with_name("templated_inventory.py")
+PAGE = ROOT / "docs" / "decisions" / "010-what-the-schema-cannot-say-yet.md"
+SYSTEMS = ("novacron", "pea", "predictiq", "solar", "teei")
+ENVIRONMENTS = ("prod", "staging")
+HOSTS = [(environment, system) for environment in ENVIRONMENTS for system in SYSTEMS]
+SCHEMA = yaml.safe_load((ROOT / "roles" / "plan" / "meta" / "argument_specs.yml").read_text("utf-8"))
+OPTIONS: dict[str, Any] = SCHEMA["argument_specs"]["main"]["options"]
+OF_A_RELEASE = {
+    "release_version": "2.4.0",
+    "ansible_playbook_python": "/usr/bin/python3",
+    "criteria_backend_digest": f"sha256:{'a' * 64}",
+    "criteria_frontend_digest": f"sha256:{'b' * 64}",
+}
+SECRET_NAME = re.compile(r"(?:^|_)(?:password|passwd|token|secret|api_?key|access_key|secret_key)$", re.IGNORECASE)
+SECRET_TEXT = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20}|\bglpat-\w{10}|\bhvs\.\w{10}"
+    r"|\bxox[abpr]-\w{8}"
+    r"|hooks\.slack\.com/services/|\w+://[^/\s:{}]+:[^/\s@{}]+@|\beyJ\w{10,}\.|\bBearer\s+[\w.-]{12}"
+)
+UNDECIDED = re.compile(r"\bTODO\b|\bTBD\b|\bFIXME\b|\[(?:Name|Phone|Link)\]|PXXX|vol-xxx")
+
+Given = Mapping[str, Any]
+
+
+@cache
+def loaded(environment: str) -> Mapping[str, Mapping[str, Any]]:
+    """The variables of each host, as a play would see them."""
+    argv = [sys.executable, str(TEMPLATED), str(INVENTORIES / environment), json.dumps(OF_A_RELEASE)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def host(environment: str, system: str) -> Mapping[str, Any]:
+    return loaded(environment)[system]
+
+
+def proposed() -> dict[str, Any]:
+    """The shapes that the page proposes for hosts that roll."""
+    block = re.search(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert block
+    return dict(yaml.safe_load(block[1]))
+
+
+def schema_of(variables: Given) -> dict[str, Any]:
+    """The schema; one that does not know strategies yet is given what the page proposes."""
+    if "release_strategy" in OPTIONS or "release_strategy" not in variables:
+        return OPTIONS
+    shapes = proposed()
+    components = OPTIONS["release_components"]
+    options = components["options"] | shapes["release_components"]["options"]
+    return OPTIONS | shapes | {"release_components": components | {"options": options}}
+
+
+def smoke_of(variables: Given) -> list[Given]:
+    """The smoke criteria of all components, asked of a colour as the role verify asks them."""
+    return [
+        one | {"source": {"service": f"{component['name']}-blue"} | one["source"]}
+        if one["source"]["kind"] == "service"
+        else one
+        for component in variables["release_components"]
+        for one in component.get("smoke", [])
+    ]
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from leaves(below, str(key))
+    elif isinstance(value, list | tuple):
+        for below in value:
+            yield from leaves(below, name)
+    else:
+        yield name, str(value)
+
+
+def literals(path: Path) -> Iterator[tuple[str, str]]:
+    return leaves(yaml.safe_load(path.read_text("utf-8")))
+
+
+FILES = sorted(
+    {path.resolve() for folder in (*ENVIRONMENTS, "systems") for path in (INVENTORIES / folder).rglob("*.yml")}
+)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_has_all_five_systems(environment: str) -> None:
+    assert sorted(loaded(environment)) == list(SYSTEMS)
+    assert {name: one["release_system"] for name, one in loaded(environment).items()} == {
+        name: name for name in SYSTEMS
+    }
+    assert {one["release_environment"] for one in loaded(environment).values()} == {environment}
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_the_variables_of_a_host_fit_the_schema(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    schema = schema_of(variables)
+    given = {name: value for name, value in variables.items() if name.startswith("release_")}
+    result = ArgumentSpecValidator(schema).validate(given)
+    assert result.error_messages == []
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_what_nothing_reads_yet_stands_in_the_page(environment: str, system: str) -> None:
+    unread = {name for name in host(environment, system) if name.startswith("release_") and name not in OPTIONS}
+    assert unread <= set(proposed())
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_every_criterion_of_a_host_can_be_read(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    assert len(parse_criteria(smoke_of(variables))) == len(smoke_of(variables)) > 0
+    for gate, criteria in variables["release_gates"].items():
+        assert gate in OPTIONS["release_gates"]["options"]
+        assert len(parse_criteria(criteria)) == len(criteria)
+        assert [one["name"] for one in criteria if not one.get("clause")] == []
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_baselines_are_asked_for_only_where_they_are_measured(environment: str, system: str) -> None:
+    gates = host(environment, system)["release_gates"]
+    compared = [gate for gate, criteria in gates.items() for one in criteria if "baseline" in str(one["expect"])]
+    assert set(compared) <= {"step", "live"}
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_windows_looks_rules_and_approvals_can_be_read(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    assert inside(variables.get("release_windows", []), 1_790_000_000, variables.get("release_freezes", []))
+    if "release_observation" in variables:
+        assert looks(variables["release_observation"])
+    check_policy(variables.get("release_rollback", {}).get("policy", []))
+    approvals = variables.get("release_approvals", {})
+    for when in ("before", "override", "emergency", "after"):
+        for role, number in approvals.get(when, {}).items():
+            assert checked_role(role)
+            assert number >= 1
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_traffic_moves_upwards_and_ends_at_all_of_it(environment: str, system: str) -> None:
+    steps = host(environment, system).get("release_shift", {}).get("steps", [100])
+    assert steps == sorted(set(steps))
+    assert steps[0] > 0
+    assert steps[-1] == 100
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_databases_can_be_reached_and_migrations_are_about_one_of_them(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    names = [one["name"] for one in variables["release_databases"]]
+    for database in variables["release_databases"]:
+        result = ArgumentSpecValidator(SERVER_OPTIONS.options).validate({"server": database["server"]})
+        assert result.error_messages == []
+    backed = [one for one in variables["release_databases"] if "cronjob" not in one["server"]]
+    assert [one["name"] for one in backed if not one.get("store", variables["release_backups"].get("store"))] == []
+    assert {one["database"] for one in variables["release_migrations"] if "kind" in one} <= set(names)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_staging_is_not_production(system: str) -> None:
+    """Another cluster, and nothing that a release of staging asks is asked of production."""
+    staging, production = host("staging", system), host("prod", system)
+    assert staging["release_cluster"]["context"] != production["release_cluster"]["context"]
+    hosts = [
+        {url["url"].split("/")[2] for one in variables["release_components"] for url in one.get("urls", [])}
+        for variables in (staging, production)
+    ]
+    assert not hosts[0] & hosts[1]
+    stores = [
+        {str(one.get("store", variables["release_backups"].get("store"))) for one in variables["release_databases"]}
+        - {"None"}
+        for variables in (staging, production)
+    ]
+    assert not stores[0] & stores[1]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_production_holds_every_criterion_of_the_catalogue(system: str) -> None:
+    """By gate, name, measure and expectation; what is left out says why."""
+    variables = host("prod", system)
+    catalogue = yaml.safe_load((CATALOGUES / f"{system}.yml").read_text("utf-8"))["release_gates"]
+    held = {
+        (
+            one["name"],
+            one["select"],
+            str(one["expect"]).replace(OF_A_RELEASE["release_version"], "{{ release_version }}"),
+        )
+        for criteria in (smoke_of(variables), *variables["release_gates"].values())
+        for one in criteria
+    }
+    wanted = {(one["name"], one["select"], str(one["expect"])) for criteria in catalogue.values() for one in criteria}
+    missing = {name for name, *_rest in wanted - held}
+    reasons = variables.get("criteria_left_out", {})
+    assert missing == set(reasons)
+    assert [name for name, reason in reasons.items() if len(reason) < 20] == []
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_rules_of_production_are_about_criteria_that_are_observed(system: str) -> None:
+    variables = host("prod", system)
+    observed = {one["name"] for one in variables["release_gates"]["observe"]}
+    assert {rule["criterion"] for rule in variables["release_rollback"]["policy"] if "criterion" in rule} <= observed
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INVENTORIES)))
+def test_an_inventory_has_references_to_secrets_only(path: Path) -> None:
+    named = [name for name, text in literals(path) if SECRET_NAME.search(name) and "lookup(" not in text]
+    assert named == []
+    assert SECRET_TEXT.findall(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INVENTORIES)))
+def test_an_inventory_has_nothing_left_open(path: Path) -> None:
+    assert UNDECIDED.findall(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_images_are_named_without_a_tag_and_migrate_with_the_version(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    images = [one["source"]["image"] for one in variables["release_components"] if "image" in one["source"]]
+    assert [image for image in images if ":" in image.rpartition("/")[2]] == []
+    migrating = [one["image"] for one in variables["release_migrations"] if "image" in one]
+    assert [image for image in migrating if not image.endswith(f":{OF_A_RELEASE['release_version']}")] == []
