@@ -129,6 +129,12 @@ class Index:
     def newest(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
+    @property
+    def standing(self) -> tuple[Attempt, ...]:
+        """The newest release that was released, and what came after it: what people go back from."""
+        released = [one.number for one in self.attempts if one.verdict == RELEASED]
+        return self.attempts[released[-1] - 1 if released else 0 :]
+
     def attempt(self, release: str) -> Attempt | None:
         return next((one for one in self.attempts if one.release == release), None)
 
