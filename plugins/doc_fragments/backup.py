@@ -51,6 +51,7 @@ options:
     description:
       - With O(state=present), make none if there is a backup of this database whose contents are younger, for example
         V(1 h). That backup is proven and returned instead, whatever its id.
+      - A backup O(id) that is there and older is refused, because a new one cannot have its name.
     type: str
   jobs:
     description: Number of tables to dump at once, with O(format=directory), and to restore at once for a proof.
@@ -63,8 +64,8 @@ notes:
   - Only one backup or restore of a database runs at a time. The second one is refused with the name of the first.
   - The role needs to read everything, for example as a member of C(pg_read_all_data) with the attribute BYPASSRLS, and
     a grant on every large object. What it lacks is said before anything is dumped, with the statement that helps.
-  - The contents are read in the dump's own snapshot once it has ended, which takes about a fifth of its time more. Until
-    then nobody can alter, truncate or drop a table of the database.
+  - The contents are read in the dump's own snapshot once it has ended, which takes about a fifth of its time more.
+    Until then nobody can alter, truncate or drop a table of the database.
   - With O(server.cronjob) the backup is where the CronJob put it, in no store, and its level is V(none).
 """
 

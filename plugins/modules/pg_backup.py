@@ -195,10 +195,6 @@ backup:
     phases:
       description: Seconds of each phase.
       type: dict
-    notes:
-      description: What else there is to know.
-      type: list
-      elements: str
 plan:
   description: What was done, or would be, a sentence each.
   type: list
@@ -271,6 +267,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest 
 from ansible_collections.runbook.release.plugins.module_utils.postgres.operate import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import (
     cron_backup,
+    names_cronjob,
     needs_cluster,
     server_of,
     server_option,
@@ -365,7 +362,7 @@ def main() -> None:
         client = kube_client(module) if run or (server and needs_cluster(server)) else None
         recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
         with recording as book:
-            if server and server["cronjob"] and client:
+            if client and server and names_cronjob(server):
                 module.exit_json(**by_cronjob(module, client, book))
             module.exit_json(**in_store(module, client, book))
 
@@ -391,9 +388,9 @@ def by_cronjob(module: AnsibleModule, client: KubeClient, book: Book) -> dict[st
     plan = [f"run CronJob {server['cronjob']} in namespace {server['namespace']}"]
     with book.step(f"back up {database}", None, plan) as done:
         outcome = cron_backup(server, client)
-        result = {"job": outcome.job, "seconds": round(outcome.seconds, 1), "level": "none"} if outcome else {}
+        result = {"job": outcome.job, "seconds": round(outcome.seconds, 1), "level": "none"}
         done(result)
-    return {"changed": True, "plan": plan, "logs": outcome.logs if outcome else "", **result}
+    return {"changed": True, "plan": plan, "logs": outcome.logs, **result}
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ unfinished:
   description:
     - The release that has not ended, as its ledger tells it; empty if there is none.
     - C(weights) is what the new version of each component got, or was about to get.
+    - C(backups) names the backup of each database to return to, C(migrated) says whether any migration ever began.
   type: dict
   returned: success
   sample:
@@ -99,9 +100,19 @@ unfinished:
     done: [stage api, stage web, switch api to 25]
     way: forward
     weights: {api: 25, web: 25}
+    backups: {shop: shop-prod-1-4-1-20261125t190000z-shop}
+    migrated: true
     sentence: >-
       Release shop-prod-1-4-1-20261125t190000z of 1.4.1 stands in the middle of 'switch web to 25' (api 25 %, web 25 %);
       bob@laptop recorded last, at 2026-11-25T19:03:12.654321Z.
+ways_back:
+  description:
+    - The backups to return to from what is live, and from what came after it. They must not be pruned.
+    - They are those of the newest release whose verdict is C(released), and of every later one.
+  type: list
+  elements: str
+  returned: success
+  sample: [shop-prod-1-4-0-20261124t190000z-shop, shop-prod-1-4-1-20261125t190000z-shop]
 holds:
   description: The versions that must not be released again without a reason, and the release that failed.
   type: list

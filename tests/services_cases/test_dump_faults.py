@@ -138,12 +138,10 @@ def test_a_server_that_dies_during_the_dump_is_a_lost_connection(
 ) -> None:
     running = own_postgres()
     running.sql(CONTENT)
-    begun = time.monotonic()
     with way(running) as server, pytest.raises(ReleaseError, match=r"connection to the server was lost") as caught:
         dump(server, "postgres", once(running.kill))
     assert caught.value.details["code"] == "lost"
     assert caught.value.details["sessions_left"].startswith("pg_dump runbook.release ")
-    assert time.monotonic() - begun < 60
     running.run()
     with way(running) as server:
         assert dump(server, "postgres").startswith(b"PGDMP")

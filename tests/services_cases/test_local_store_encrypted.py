@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -69,6 +70,19 @@ def kept(store: LocalStore, recipients: list[str], plain: bytes = PLAIN) -> Mani
         for start in range(0, len(plain), MIB):
             sink.write(plain[start : start + MIB])
         return draft.commit(manifest(sink.close()))
+
+
+def test_when_the_dump_fails_age_ends_and_nothing_more_is_written(store: LocalStore, key: Key) -> None:
+    with (
+        contextlib.suppress(RuntimeError),
+        store.draft("shop-1") as draft,
+        Encryptor([key.recipient]).over(draft.sink(NAME)) as sink,
+    ):
+        sink.write(PLAIN)
+        raise RuntimeError
+    assert sink._pipe._process.poll() is not None
+    assert not sink._thread.is_alive()
+    assert store.backups() == []
 
 
 def test_what_is_stored_is_encrypted_and_what_is_read_is_plain(store: LocalStore, key: Key) -> None:

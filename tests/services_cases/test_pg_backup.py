@@ -499,7 +499,7 @@ def test_what_would_be_lost_and_what_is_proven_is_told(run: Run, options: dict[s
         proof_within="7 d",
     )
     assert (listed["recovery"]["holds"], listed["proven"]["holds"]) == (True, True)
-    assert re.fullmatch(r"backup shop-1 is \S+ s old, at most 1 h is allowed", listed["recovery"]["sentence"])
+    assert re.fullmatch(r"backup shop-1 is \S+ (s|min) old, at most 1 h is allowed", listed["recovery"]["sentence"])
     assert (listed["running"], listed["broken"], listed["changed"]) == ([], [], False)
     assert listed["bytes"] == listed["backups"][0]["bytes"]
     none = run(pg_backup_info, store=options["store"], system="42", recovery_point="1 h")

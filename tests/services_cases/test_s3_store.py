@@ -213,7 +213,7 @@ def test_a_run_on_another_machine_is_dead_only_after_a_long_silence(
     killed(s3, bucket)
     monkeypatch.setattr(claim, "_world", lambda: "another machine")
     assert store.sweep() == []
-    monkeypatch.setattr(claim, "EXPIRES_AFTER", -1.0)
+    monkeypatch.setattr(claim, "EXPIRES_AFTER", float("-inf"))
     assert len(store.sweep()) == 1
     assert nothing(s3, bucket)
 

@@ -106,7 +106,6 @@ def report(manifest: Manifest, now: datetime) -> dict[str, Any]:
         "large_objects": (manifest.large_objects or {}).get("count", 0),
         "pinned": manifest.pinned,
         "phases": dict(manifest.phases or {}),
-        "notes": list(manifest.notes),
     }
 
 

@@ -77,8 +77,10 @@ def fill(server: Server, name: str, store: Store, manifest: Manifest, jobs: int 
     if manifest.timescaledb:
         timescale.prepare(server, name, manifest.timescaledb)
     with opened(store, manifest, jobs) as source:
-        size = 0 if isinstance(source, Path) else sum(map(len, store.read(manifest.id, archive_name(manifest))))
-        options = RestoreOptions(bytes=size, jobs=jobs, settings=_SETTINGS, arguments=_ARGUMENTS)
+        entry = manifest.file(archive_name(manifest))
+        options = RestoreOptions(
+            bytes=entry.plain_bytes or entry.bytes, jobs=jobs, settings=_SETTINGS, arguments=_ARGUMENTS
+        )
         server.restore(name, source, options)
     scheduled = timescale.finish(server, name) if manifest.timescaledb else []
     recorded = Properties.of(manifest.properties or {})

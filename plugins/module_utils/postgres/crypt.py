@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from ..errors import Refused, ReleaseError
 from .manifest import Check, FileEntry, Manifest
@@ -49,7 +49,7 @@ class Encryptor:
 
 
 class EncryptingSink:
-    """What is written goes through ``age`` into the sink below."""
+    """What is written goes through ``age`` into the sink below; leaving it as a context ends ``age``."""
 
     def __init__(self, command: Sequence[str], below: Sink) -> None:
         self._below = below
@@ -71,6 +71,13 @@ class EncryptingSink:
     def close(self) -> FileEntry:
         self._end()
         return replace(self._below.close(), plain_bytes=self._count, plain_sha256=self._digest.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._pipe.kill()
+        self._thread.join()
 
     def _end(self) -> None:
         with contextlib.suppress(OSError):

@@ -117,15 +117,30 @@ def _consistent(request: Request) -> None:
 
 
 def _chosen(have: Have, request: Request) -> Manifest | None:
-    """The backup this run is about, if it is there already."""
+    """The backup this run is about, if it is there already; ``Refused`` if that is not young enough."""
+    found = age.newest(have.own)
     if have.named:
         _same_source(have.named, have, request)
-        return have.named
-    found = age.newest(have.own)
+        if request.state == VERIFIED or _young(have.named, have, request):
+            return have.named
+        if not (found and _young(found, have, request)):
+            raise _too_old(have.named, have, request)
+        return found
     if request.state == VERIFIED:
         return None if request.id else found
-    young = found and request.younger_than is not None and age.age(found, have.now) <= request.younger_than
-    return found if young else None
+    return found if found and request.younger_than is not None and _young(found, have, request) else None
+
+
+def _young(found: Manifest, have: Have, request: Request) -> bool:
+    return request.younger_than is None or age.age(found, have.now) <= request.younger_than
+
+
+def _too_old(found: Manifest, have: Have, request: Request) -> Refused:
+    old, allowed = age.words(age.age(found, have.now)), age.words(request.younger_than or 0)
+    return Refused(
+        f"backup {found.id} is {old} old, at most {allowed} is allowed",
+        remedy="give another id, under which a new one is made; nothing was written",
+    )
 
 
 def _same_source(found: Manifest, have: Have, request: Request) -> None:

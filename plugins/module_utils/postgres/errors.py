@@ -59,7 +59,7 @@ MEANINGS = (
         r"no pg_hba\.conf entry for [^\n]*(?:no encryption|SSL off)",
         "tls",
         "the server lets nobody in without TLS, or not from here",
-        "set server.sslmode to verify-full and server.sslrootcert to the authority that signed the server's certificate",
+        "set server.sslmode to verify-full and server.sslrootcert to the authority that signed its certificate",
         refused=True,
     ),
     Meaning(

@@ -117,7 +117,6 @@ class Manifest:
     pinned: str = ""
     proof: Proof | None = None
     phases: Mapping[str, float] | None = None
-    notes: tuple[str, ...] = ()
     folder: str = ""
 
     @property
@@ -199,7 +198,7 @@ def time_of(text: str) -> datetime:
 
 def _typed(given: Mapping[str, Any]) -> dict[str, Any]:
     values = {field.name: given[field.name] for field in fields(Manifest)}
-    for name in ("tables", "sequences", "settings", "roles", "notes"):
+    for name in ("tables", "sequences", "settings", "roles"):
         values[name] = tuple(values[name])
     values["files"] = tuple(FileEntry(**file) for file in values["files"])
     values["proof"] = Proof.of(values["proof"]) if values["proof"] else None

@@ -76,20 +76,24 @@ class Outcome:
 
 
 def operate(store: Store, server: Server | None, request: Request, book: Book | None = None) -> Outcome:
-    """Bring the backups of one database to the wanted state, as one step of the release's book."""
+    """Bring the backups of one database to the wanted state, as one step of the release's book.
+
+    The book names the backup to return to also when it was there already.
+    """
     book = book or Book()
     have = observe(store, server, request)
     plan = decide(have, request)
     outcome = Outcome(request, plan, have, plan.backup)
-    if not plan.changes:
-        return outcome
     if request.check:
-        outcome.changed = True
+        outcome.changed = plan.changes
         if plan.take:
             _ready(_needed(server), request)
         return outcome
+    if not plan.changes and request.state != PRESENT:
+        return outcome
     with book.step(title(request), seen(have), plan.sentences(request)) as done:
-        _apply(store, server, outcome, book)
+        if plan.changes:
+            _apply(store, server, outcome, book)
         done(_record(outcome))
     return outcome
 

@@ -89,6 +89,7 @@ def needs_cluster(given: Mapping[str, t.Any]) -> bool:
 
 def server_of(given: Mapping[str, t.Any], client: KubeClient | None) -> Server:
     """The server an option names (its value, not the module's parameters)."""
+    _refuse_cronjob(given)
     if given["mode"] == "tcp":
         return TcpServer(_login(given, password_of(given, client)), str(given.get("bindir") or ""))
     if client is None:
@@ -98,11 +99,27 @@ def server_of(given: Mapping[str, t.Any], client: KubeClient | None) -> Server:
     return _through_job(given, client)
 
 
-def cron_backup(given: Mapping[str, t.Any], client: KubeClient) -> Outcome | None:
-    """Run the CronJob the option names, if it names one; its backup is where its command put it, not in a store."""
-    if given["mode"] != "job" or not given.get("cronjob"):
-        return None
+def names_cronjob(given: Mapping[str, t.Any]) -> bool:
+    """Whether a CronJob makes the backups of this server."""
+    return given["mode"] == "job" and bool(given.get("cronjob"))
+
+
+def cron_backup(given: Mapping[str, t.Any], client: KubeClient) -> Outcome:
+    """Run the CronJob the option names; its backup is where its command put it, not in a store."""
     return run_cronjob(client, str(given["namespace"]), str(given["cronjob"]), float(given["timeout"]))
+
+
+def _refuse_cronjob(given: Mapping[str, t.Any]) -> None:
+    if names_cronjob(given):
+        raise Refused(
+            "a CronJob writes its backup itself: nothing else can be done through it",
+            where=f"CronJob {given['namespace']}/{given['cronjob']}",
+            remedy="set server.image to an image with the client programs, or server.mode to tcp or exec",
+        )
+    if given.get("cronjob"):
+        raise Refused(
+            f"server.mode {given['mode']} runs no CronJob", remedy="set server.mode to job, or leave out server.cronjob"
+        )
 
 
 def _login(given: Mapping[str, t.Any], password: str) -> Login:
@@ -212,12 +229,6 @@ class _JobServer(PodServer):
 
 
 def _through_job(given: Mapping[str, t.Any], client: KubeClient) -> Server:
-    if given.get("cronjob"):
-        raise Refused(
-            "a CronJob writes its backup itself: nothing else can be done through it",
-            where=f"CronJob {given['namespace']}/{given['cronjob']}",
-            remedy="set server.image to an image with the client programs, or server.mode to tcp or exec",
-        )
     namespace, secret = str(given["namespace"]), given.get("password_secret")
     inside = secret and (secret.get("namespace") or namespace) == namespace
     job = ClientJob(client, namespace, str(given["image"]), float(given["timeout"]), secret if inside else None)

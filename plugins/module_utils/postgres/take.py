@@ -32,7 +32,6 @@ class Wish:
     format: str
     options: DumpOptions
     pinned: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -84,7 +83,6 @@ def take(server: Server, store: Store, wish: Wish, seen: Facts, encryptor: Encry
                 schema_sha256=schema_sha256,
                 pinned=wish.pinned,
                 phases=clock.phases,
-                notes=wish.notes,
                 **recorded,
             )
         )
@@ -97,7 +95,10 @@ def _dump(
         server.dump_folder(wish.options, snapshot.name, draft.folder / FOLDER)
         names = sorted(path.name for path in (draft.folder / FOLDER).iterdir())
         return tuple(draft.adopt(f"{FOLDER}/{name}") for name in names)
-    below = draft.sink(ARCHIVE + SUFFIX if encryptor else ARCHIVE)
-    sink = encryptor.over(below) if encryptor else below
-    server.dump(wish.options, snapshot.name, sink.write)
-    return (sink.close(),)
+    if encryptor is None:
+        plain = draft.sink(ARCHIVE)
+        server.dump(wish.options, snapshot.name, plain.write)
+        return (plain.close(),)
+    with encryptor.over(draft.sink(ARCHIVE + SUFFIX)) as sink:
+        server.dump(wish.options, snapshot.name, sink.write)
+        return (sink.close(),)

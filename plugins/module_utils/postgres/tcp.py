@@ -142,27 +142,17 @@ class _Connection(Session):
 
         self._where, self._watch = f"{login.host}:{login.port}", watch
         self._doing = f"connecting to {database}"
-        given = {
-            "user": login.user,
-            "password": login.password,
-            "sslmode": login.sslmode,
-            "sslrootcert": login.sslrootcert,
-        }
         try:
-            with _unsteered():
-                self._connection = psycopg2.connect(
-                    host=login.host,
-                    port=login.port,
-                    dbname=database,
-                    application_name=application,
-                    client_encoding="UTF8",
-                    keepalives_idle=KEPT_AWAKE,
-                    async_=True,
-                    **{name: value for name, value in given.items() if value},
-                )
-            self._wait(time.monotonic() + CONNECT_TIMEOUT)
+            self._connection = _begun(login, database, application)
         except psycopg2.Error as error:
             raise fault(self._doing, str(error), self._where) from error
+        try:
+            self._wait(time.monotonic() + CONNECT_TIMEOUT)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, psycopg2.Error):
+                raise fault(self._doing, str(error), self._where) from error
+            raise
         self._doing = f"a query in {database}"
 
     def rows(self, query: str) -> list[Row]:
@@ -199,6 +189,28 @@ class _Connection(Session):
                 self._watch.check()
             if deadline is not None and time.monotonic() > deadline:
                 raise fault(self._doing, f"timeout expired after {CONNECT_TIMEOUT} s", self._where)
+
+
+def _begun(login: Login, database: str, application: str) -> t.Any:
+    import psycopg2
+
+    given = {
+        "user": login.user,
+        "password": login.password,
+        "sslmode": login.sslmode,
+        "sslrootcert": login.sslrootcert,
+    }
+    with _unsteered():
+        return psycopg2.connect(
+            host=login.host,
+            port=login.port,
+            dbname=database,
+            application_name=application,
+            client_encoding="UTF8",
+            keepalives_idle=KEPT_AWAKE,
+            async_=True,
+            **{name: value for name, value in given.items() if value},
+        )
 
 
 @contextlib.contextmanager

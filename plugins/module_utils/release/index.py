@@ -150,6 +150,12 @@ class Index:
         """The newest release."""
         return next((one for one in reversed(self.attempts) if one.kind == RELEASE), None)
 
+    @property
+    def standing(self) -> tuple[Attempt, ...]:
+        """The newest release that was released, and what came after it: what people go back from."""
+        released = [one.number for one in self.attempts if one.verdict == RELEASED]
+        return self.attempts[released[-1] - 1 if released else 0 :]
+
     def attempt(self, release: str) -> Attempt | None:
         return next((one for one in self.attempts if one.release == release), None)
 

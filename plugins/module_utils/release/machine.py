@@ -129,6 +129,14 @@ class Step:
         return cls(text, "switch", switched, int(weight)) if weight else cls(text, "switch back", switched)
 
     @property
+    def migrates(self) -> bool:
+        return self.verb == "migrate"
+
+    @property
+    def backs_up(self) -> bool:
+        return self.verb == "back up"
+
+    @property
     def way(self) -> str:
         """Which way a release that begins this step is going."""
         return BACK if self.verb in ("switch back", "warm", "retire", "unroll") else FORWARD

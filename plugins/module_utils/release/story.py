@@ -17,6 +17,7 @@ class Story:
     """A release so far. ``weights`` holds per component what the new colour got, or was about to get.
 
     ``done`` are the steps that are done and did not begin again; ``open`` is the one that began last and is not done.
+    ``backups`` maps a database to the backup to return to, ``migrated`` says whether any migration ever began.
     """
 
     begun: Mapping[str, Any] = field(default_factory=dict)
@@ -25,6 +26,8 @@ class Story:
     way: str = FORWARD
     weights: Mapping[str, int] = field(default_factory=dict)
     highest: int = 0
+    backups: Mapping[str, str] = field(default_factory=dict)
+    migrated: bool = False
     latest: str = ""
     ended: Mapping[str, Any] = field(default_factory=dict)
     sealed: bool = False
@@ -49,13 +52,15 @@ class Story:
         if entry.what in (RESUMED, TAKEN_OVER):
             return story
         said = Said.parse(entry.what)
-        story = story._told(said) if said else story
+        story = story._told(said, entry.after) if said else story
         return replace(story, latest=said.step.text if said else entry.what)
 
-    def _told(self, said: Said) -> Story:
+    def _told(self, said: Said, after: Any) -> Story:
         step, others = said.step, tuple(text for text in self.done if text != said.step.text)
         if said.moment == "done":
-            return replace(self, done=(*others, step.text), open="" if self.open == step.text else self.open)
+            made = {step.component: str(after["backup"])} if step.backs_up and (after or {}).get("backup") else {}
+            still = "" if self.open == step.text else self.open
+            return replace(self, done=(*others, step.text), open=still, backups={**self.backups, **made})
         if said.moment == "failed":
             return self
         weights, highest = self.weights, self.highest
@@ -64,7 +69,8 @@ class Story:
         elif step.verb == "switch back":
             weights = {**weights, step.component: 0}
         way = BACK if step.way == BACK else self.way
-        return replace(self, done=others, open=step.text, way=way, weights=weights, highest=highest)
+        migrated = self.migrated or step.migrates
+        return replace(self, done=others, open=step.text, way=way, weights=weights, highest=highest, migrated=migrated)
 
     @property
     def verdict(self) -> str:

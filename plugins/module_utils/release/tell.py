@@ -26,10 +26,12 @@ def tell(client: KubeClient, namespace: str, lease: str) -> dict[str, Any]:
         story = Story.of(read(Store(client, namespace, attempt.release)))
         if lacking := mend(attempt, story):
             index, attempt = index.told(INDEX_ENDED, lacking, story.last.when if story.last else "", ""), None
+    stories = (Story.of(read(Store(client, namespace, one.release))) for one in index.standing)
     have, now = observe(client, f"{namespace}/{lease}")
     return {
         "releases": [one.report() for one in index.attempts],
         "unfinished": standing(attempt, story) if attempt else {},
+        "ways_back": sorted({id for one in stories for id in one.backups.values()}),
         "holds": [hold.report() for hold in index.holds],
         "owner": owner(have, now) if have and have.holder else {},
         "typical_seconds": index.typical_seconds,
@@ -48,5 +50,7 @@ def standing(attempt: Attempt, story: Story) -> dict[str, Any]:
         "done": list(story.done),
         "way": story.way,
         "weights": dict(story.weights),
+        "backups": dict(story.backups),
+        "migrated": story.migrated,
         "sentence": f"{attempt.title} stands {story.stands}.",
     }

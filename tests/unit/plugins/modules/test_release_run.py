@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Draft, Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.mirror import Mirror
 from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import signer_of
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
@@ -67,6 +67,22 @@ def test_what_an_ended_release_took_is_told(run: Run) -> None:
     told = run(release_info, **WHERE)
     assert (told["changed"], told["typical_seconds"], told["unfinished"], told["owner"]) == (False, 412.5, {}, {})
     assert [(one["number"], one["verdict"]) for one in told["releases"]] == [(1, "released")]
+
+
+def test_the_backups_to_return_to_are_told_until_a_later_release_is_live(run: Run, api: Api) -> None:
+    def released(version: str, verdict: str) -> None:
+        begun = run(**{**SHOP, "version": version})["run"]
+        taken = {"backup": f"before-{version}"}
+        own = Store(api.client(), WHERE["namespace"], begun["release"])
+        own.append(Draft("back up shop: done", None, taken, begun["who"], begun["token"]))
+        if verdict:
+            run(state="ended", run=begun, verdict=verdict)
+
+    for version, verdict in (("1.3.0", "released"), ("1.4.0", "released"), ("1.5.0", "failed"), ("1.6.0", "")):
+        released(version, verdict)
+    told = run(release_info, **WHERE)
+    assert told["ways_back"] == ["before-1.4.0", "before-1.5.0", "before-1.6.0"]
+    assert (told["unfinished"]["backups"], told["unfinished"]["migrated"]) == ({"shop": "before-1.6.0"}, False)
 
 
 def test_check_mode_decides_and_writes_nothing(run: Run, api: Api) -> None:

@@ -48,6 +48,14 @@ def test_a_proof_that_is_too_old_is_made_again(within, again):
     assert decide(have(made, named=made), want(proof_within=within)).prove == again
 
 
+def test_a_backup_of_this_id_that_is_too_old_is_refused_unless_another_is_young_enough():
+    old, young = manifest(age=2 * HOUR, proof=proof()), manifest("nightly", age=HOUR / 2, proof=proof())
+    with pytest.raises(Refused, match="backup shop-1 is 2 h old, at most 1 h is allowed"):
+        decide(have(old, named=old), want(younger_than=3600))
+    assert decide(have(old, young, named=old), want(younger_than=3600)).backup is young
+    assert decide(have(old, named=old), want("verified", younger_than=3600)).backup is old
+
+
 def test_another_systems_backup_of_this_id_is_refused_naming_both():
     foreign = elsewhere()
     with pytest.raises(Refused, match="system 9999, this is database shop of system 7301"):

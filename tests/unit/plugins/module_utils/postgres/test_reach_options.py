@@ -141,6 +141,12 @@ def test_of_several_ready_pods_the_one_that_is_no_standby_is_taken(monkeypatch: 
         in_pod(Cluster(pod("a", ready=False)), selector="app=pg")
 
 
+@pytest.mark.parametrize("way", [{"host": "127.0.0.1"}, {"mode": "exec", "namespace": "shop", "pod": "pg-0"}])
+def test_a_cronjob_is_not_run_by_another_mode_and_not_passed_over(way: Obj) -> None:
+    with pytest.raises(Refused, match=r"runs no CronJob.*set server\.mode to job"):
+        server_of(given(**way, cronjob="nightly"), None)
+
+
 def test_nothing_can_be_asked_through_a_cronjob() -> None:
     cluster: Any = Cluster()
     with pytest.raises(Refused, match="a CronJob writes its backup itself"):

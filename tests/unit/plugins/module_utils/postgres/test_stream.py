@@ -91,10 +91,8 @@ def alive(pid: int) -> bool:
 
 
 def test_silence_is_a_stall_and_says_for_how_long_and_after_how_much() -> None:
-    begun = time.monotonic()
     with pytest.raises(Stalled, match=r"the dump of shop stalled: not a byte for \d+ s after 5 bytes") as caught:
-        run(shell("printf 12345; sleep 600"), watch(stall=0.4))
-    assert time.monotonic() - begun < 20
+        run(shell("printf 12345; sleep 600"), watch(stall=3.0))
     assert caught.value.details == {"code": "stalled", "bytes": 5}
 
 

@@ -47,6 +47,21 @@ def test_a_version_that_failed_is_held_until_somebody_lifts_it_or_it_goes_well(
     assert bool(index(begun("r1"), *said).hold("1.4.0")) is held
 
 
+@pytest.mark.parametrize(
+    ("said", "standing"),
+    [
+        ([], []),
+        ([begun("r1")], ["r1"]),
+        ([begun("r1"), ended("r1"), begun("r2"), ended("r2")], ["r2"]),
+        ([begun("r1"), ended("r1"), begun("r2"), ended("r2", "failed"), begun("r3")], ["r1", "r2", "r3"]),
+    ],
+)
+def test_people_go_back_from_what_was_released_last_and_from_what_came_after(
+    said: list[tuple[str, Any]], standing: list[str]
+) -> None:
+    assert [one.release for one in index(*said).standing] == standing
+
+
 def test_what_is_typical_leaves_out_the_slowest_and_what_did_not_go_well() -> None:
     assert index(begun("r1"), ended("r1", "rolled back", seconds=9000)).typical_seconds == 0
     took = [5000, 1, 2, 3, 4, 5, 6, 7, 8, 9, 900]

@@ -8,7 +8,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.story impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .chained import story
+from .chained import chain, story
 
 PATHS = st.builds(
     Path.of,
@@ -67,3 +67,25 @@ def test_it_says_where_it_stands_and_who_knows_it() -> None:
     )
     assert story("release begins").stands.startswith("before its first step; ")
     assert story("release begins", "gate staged api").stands.startswith("after 'gate staged api'; ")
+
+
+def test_a_story_knows_the_newest_backup_of_each_database() -> None:
+    told = Story.of(
+        chain(
+            [
+                ("release begins", None),
+                ("back up shop: done", {"backup": "one"}),
+                ("back up logs: done", {"job": "by-a-cronjob"}),
+                ("resumed", None),
+                ("back up shop: done", {"backup": "two"}),
+            ]
+        )
+    )
+    assert told.backups == {"shop": "two"}
+
+
+def test_a_migration_that_began_is_remembered_whatever_came_after() -> None:
+    before = ["release begins", "back up shop: begins", "back up shop: done"]
+    assert not story(*before).migrated
+    begun = [*before, "migrate orders: begins", "migrate orders: failed", "resumed", "back up shop: begins"]
+    assert story(*begun).migrated
