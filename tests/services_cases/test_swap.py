@@ -77,6 +77,8 @@ def test_where_nothing_is_in_the_place_it_is_a_plain_rename(server, database, in
     database.server.sql(f"drop database {database.name} with (force)")
     assert swap.swap(server, change(database, incoming), NOW).replaced == ""
     assert is_restored(database)
+    assert swap.pending(server, database.name)
+    assert swap.mend(server, database.name)
     assert states(database) == {database.name: (True, "as recorded")}
 
 
