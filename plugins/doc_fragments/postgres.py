@@ -109,3 +109,15 @@ notes:
     O(server.namespace); with O(server.mode=job) also C(create), C(get), C(list) and C(watch) for C(jobs.batch), and
     C(watch) for C(pods).
 """
+
+    SCRATCH = (
+        DOCUMENTATION.partition("requirements:")[0]
+        .replace("  server:\n", "  scratch:\n", 1)
+        .replace(
+            "The PostgreSQL server, and how it is reached.",
+            "Another server of the same major version to prove backups on, so that no copy is made beside the live"
+            " database. It needs the roles and the extensions of the database. O(server) itself if not set.",
+        )
+        .replace("required: true", "required: false", 1)
+        .replace("O(server.", "O(scratch.")
+    )

@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - runbook.release.backup.proof
   - runbook.release.backup.retention
   - runbook.release.postgres
+  - runbook.release.postgres.scratch
   - runbook.release.backup_store
   - runbook.release.kube
   - runbook.release.run
@@ -315,6 +316,7 @@ def argument_spec() -> ArgumentSpec:
             "keep": {"type": "dict", "options": _KEEP},
             "way_back": {"type": "list", "elements": "str", "default": []},
             "server": server_option(required=False),
+            "scratch": server_option(required=False),
         },
         required_if=[
             ("state", "present", ["server"]),
@@ -359,7 +361,8 @@ def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
         server, run = module.params["server"], Run.of(module.params["run"])
-        client = kube_client(module) if run or (server and needs_cluster(server)) else None
+        reached = [one for one in (server, module.params["scratch"]) if one]
+        client = kube_client(module) if run or any(map(needs_cluster, reached)) else None
         recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
         with recording as book:
             if client and server and names_cronjob(server):
@@ -375,8 +378,11 @@ def in_store(module: AnsibleModule, client: KubeClient | None, book: Book) -> di
         raise Refused("a backup needs an id", remedy="give the option id")
     request, store = request_of(module), store_of(params["store"])
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(server_of(params["server"], client)) if params["server"] else None
-        outcome = operate(store, server, request, book)
+        server, scratch = (
+            stack.enter_context(server_of(params[name], client)) if params[name] else None
+            for name in ("server", "scratch")
+        )
+        outcome = operate(store, server, request, book, scratch)
     return outcome.report() | ({"diff": outcome.diff()} if module._diff else {})
 
 

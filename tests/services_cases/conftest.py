@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from services.postgres import OTHER_MAJOR, Postgres
 from services.s3 import S3
 from services.timescale import Timescale
+from services_cases.migrating import Case
+from services_cases.migrating import made as migrated
 
 FILLED = (Path(__file__).parent / "filled.sql").read_text()
 FILLED_SETTINGS = (
@@ -108,6 +110,15 @@ def hypertables(timescale: Timescale) -> Iterator[Database]:
         yield Database(timescale, name)
     finally:
         _drop(timescale, name)
+
+
+@pytest.fixture
+def case(postgres15: Postgres, tmp_path: Path) -> Iterator[Case]:
+    """A fresh database with 5000 orders, and an empty folder for its migrations."""
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    with migrated(postgres15, folder) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

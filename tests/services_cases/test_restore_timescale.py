@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres import br
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
-from services.backups import made, reached
+from services.backups import killed, made, reached, unlocked
 
 JOBS = "select id, scheduled from _timescaledb_config.bgw_job where id >= 1000 order by 1"
 RESTORING = "select current_setting('timescaledb.restoring') as \"is\""
@@ -93,11 +95,33 @@ def test_a_restore_brings_back_rows_chunks_and_the_jobs_as_they_were_scheduled(s
     assert hypertables.sql(JOBS) == before == [(1000, True), (1001, False)]
     assert swap.pending(server, hypertables.name) == []
     hypertables.sql("insert into readings values ('2027-05-05', 1, 1)")
-    assert done.report()["outage_ms"] < 1000
+    assert 0 < done.outage <= done.phases["swap"]
     reverted = operate(server, None, Request("reverted", hypertables.name, accept_data_loss=True))
     assert reverted.changed
     assert hypertables.sql("select max(at) < '2026-01-11' from readings") == [(True,)]
     assert hypertables.sql(JOBS) == [(1001, False)]
+
+
+def test_where_nothing_was_replaced_a_killed_run_leaves_no_job_off_for_ever(server, store, hypertables, monkeypatch):
+    before = hypertables.sql(JOBS)
+    hypertables.server.sql(f"comment on database {hypertables.name} is 'readings of all meters'")
+    made(server, hypertables.name, store)
+    hypertables.server.sql(f"drop database {hypertables.name} with (force)")
+    request = Request("restored", hypertables.name, "before-1.1.0")
+
+    def die(*_any: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(swap, "mend", die)
+    killed(lambda: operate(reached(hypertables.server), store, request))
+    monkeypatch.undo()
+    unlocked(hypertables.server)
+    assert [scheduled for _id, scheduled in hypertables.sql(JOBS)] == [False, False]
+    again = operate(server, store, request)
+    assert (again.changed, again.plan.acts, len(again.mended)) == (True, False, 1)
+    assert hypertables.sql(JOBS) == before
+    assert swap.named(server, hypertables.name).comment == "readings of all meters"
+    assert operate(server, store, request).changed is False
 
 
 def test_another_version_of_the_extension_is_refused_naming_both(server, store, hypertables):

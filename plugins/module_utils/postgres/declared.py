@@ -13,7 +13,7 @@ from ..errors import Refused
 STORE, CRONJOB, NOWHERE = "store", "cronjob", ""
 """Where the backups of a database go: into a store of ours, wherever a CronJob puts them, or nowhere."""
 PROOF = "restore"
-_SHARED = ("proof", "proof_within", "age", "encryption", "keep")
+_SHARED = ("proof", "proof_within", "age", "encryption", "keep", "scratch")
 
 Given = Mapping[str, Any]
 

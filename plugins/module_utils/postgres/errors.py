@@ -146,7 +146,7 @@ MEANINGS = (
         "the session that held it was ended: see the server's log, then run again",
     ),
     Meaning(
-        r"No space left on device|could not extend file|Disk quota exceeded",
+        r"No space left on device|could not extend file|could not write init file|Disk quota exceeded",
         "space",
         "the disk is full",
         "make room or name another place, then run again",

@@ -75,10 +75,13 @@ class Outcome:
         return _text(id, level, pin)
 
 
-def operate(store: Store, server: Server | None, request: Request, book: Book | None = None) -> Outcome:
+def operate(
+    store: Store, server: Server | None, request: Request, book: Book | None = None, scratch: Server | None = None
+) -> Outcome:
     """Bring the backups of one database to the wanted state, as one step of the release's book.
 
     The book names the backup to return to also when it was there already.
+    ``scratch`` is the server that a proof restores into, if that is another one.
     """
     book = book or Book()
     have = observe(store, server, request)
@@ -93,7 +96,7 @@ def operate(store: Store, server: Server | None, request: Request, book: Book | 
         return outcome
     with book.step(title(request), seen(have), plan.sentences(request)) as done:
         if plan.changes:
-            _apply(store, server, outcome, book)
+            _apply(store, server, outcome, book, scratch)
         done(_record(outcome))
     return outcome
 
@@ -117,7 +120,7 @@ def seen(have: Have) -> dict[str, Any]:
     return {"backups": len(have.own), "newest": found.id if found else "", "level": found.level if found else "none"}
 
 
-def _apply(store: Store, server: Server | None, outcome: Outcome, book: Book) -> None:
+def _apply(store: Store, server: Server | None, outcome: Outcome, book: Book, scratch: Server | None) -> None:
     request, plan = outcome.request, outcome.plan
     outcome.swept = store.sweep()
     if plan.take:
@@ -128,7 +131,7 @@ def _apply(store: Store, server: Server | None, outcome: Outcome, book: Book) ->
         outcome.changed = True
     if plan.prove and outcome.backup:
         book.check()
-        _prove(store, _needed(server), outcome)
+        _prove(store, scratch or _needed(server), outcome)
     for drop in plan.drops:
         book.check()
         (outcome.deleted if store.delete(drop.id) == DELETED else outcome.retained).append(drop.id)

@@ -43,15 +43,14 @@ def prove(
     store: Store,
     manifest: Manifest,
     level: str,
-    scratch_server: Server | None = None,
     *,
     identity: str = "",
     jobs: int = 1,
 ) -> Proof:
     """Every check up to ``level``, none after the first step that fails: see ``Proof.holds``.
 
-    ``identity``: file with the age identity, for an encrypted backup. The scratch database is on ``scratch_server``, or
-    beside the live one, and is always dropped.
+    ``identity``: file with the age identity, for an encrypted backup. The scratch database is on ``server``, which need
+    not be the one the backup is of, and is always dropped.
     """
     if level not in LEVELS:
         raise Refused(f"{level} is no level of a proof", remedy=f"take one of {', '.join(LEVELS)}")
@@ -63,7 +62,7 @@ def prove(
         if level == "decode":
             checks += decode.checks(server, source, manifest)
         else:
-            checks += _restored(scratch_server or server, source, manifest, jobs, full=level == "full")
+            checks += _restored(server, source, manifest, jobs, full=level == "full")
     return Proof(level, at, time.monotonic() - began, tuple(checks))
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
-from . import age, bring, dbprops, proof, room, scratch, sql, swap, timescale
+from . import age, bring, dbprops, proof, room, scratch, sql, swap
 from .dbprops import Properties
 from .manifest import Check, Manifest
 from .restore_decide import RESTORE, Have, Plan, Request, decide, sentences
@@ -193,14 +193,14 @@ def _restore(server: Server, store: Store, outcome: Outcome, backup: Manifest) -
         kept = {"backup": backup.id, "comment": live.comment if live else "", "jobs": jobs}
         _swap(server, outcome, Change(request.database, made.name, recorded.comment, REPLACED, kept))
         made.kept = True
-    _finish(server, outcome, jobs)
+    swap.mend(server, request.database)
 
 
 def _revert(server: Server, outcome: Outcome, old: Database) -> None:
     live = outcome.have.live
     kept = {"backup": old.kept["backup"], "comment": live.comment if live else "", "jobs": []}
     _swap(server, outcome, Change(outcome.request.database, old.name, old.kept["comment"], REVERTED, kept))
-    _finish(server, outcome, [])
+    swap.mend(server, outcome.request.database)
 
 
 def _swap(server: Server, outcome: Outcome, change: Change) -> None:
@@ -211,13 +211,6 @@ def _swap(server: Server, outcome: Outcome, change: Change) -> None:
     outcome.swapped, outcome.replaced, outcome.outage = True, done.replaced, done.outage
     if done.replaced:
         outcome.lost += (now - outcome.have.now).total_seconds()
-
-
-def _finish(server: Server, outcome: Outcome, jobs: list[int]) -> None:
-    if outcome.replaced:
-        swap.mend(server, outcome.request.database)
-    else:
-        timescale.resume(server, outcome.request.database, jobs)
 
 
 def _refuse_difference(outcome: Outcome, backup: Manifest) -> None:

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from .server import Server
 
 _SPARE = 1.2
-_FOLDER = "select setting as folder from pg_settings where name = 'data_directory'"
+_FOLDERS = """
+select s.setting as data, coalesce(nullif(pg_tablespace_location(t.oid), ''), s.setting) as copy
+from pg_settings s, pg_tablespace t where s.name = 'data_directory' and t.spcname = {tablespace}"""
+_DEFAULT = "pg_default"
 _SYSTEM_IDENTIFIER = 8
 
 
 def require(server: Server, live: str, backup: Manifest) -> None:
     """``Refused`` if a copy certainly does not fit; where the disk cannot be seen, nothing is said."""
-    free = free_bytes(server)
+    free = free_bytes(server, str((backup.properties or {}).get("tablespace") or _DEFAULT))
     needed = int(_SPARE * max(backup.size, _size(server, live) if live else 0))
     if free is not None and free < needed:
         raise Refused(
@@ -34,16 +37,16 @@ def require(server: Server, live: str, backup: Manifest) -> None:
         )
 
 
-def free_bytes(server: Server) -> int | None:
-    """Of the disk under the server's data folder, if that folder is on this machine."""
-    rows = server.rows(_FOLDER)
+def free_bytes(server: Server, tablespace: str = _DEFAULT) -> int | None:
+    """Of the disk under that tablespace, if the server's data folder is on this machine."""
+    rows = server.rows(_FOLDERS.format(tablespace=sql.text(tablespace)))
     if not rows:
         return None
-    folder = Path(str(rows[0]["folder"]))
+    folder = Path(str(rows[0]["data"]))
     try:
         with (folder / "global" / "pg_control").open("rb") as control:
             system = int.from_bytes(control.read(_SYSTEM_IDENTIFIER), "little")
-        return shutil.disk_usage(folder).free if str(system) == server.identity().system else None
+        return shutil.disk_usage(rows[0]["copy"]).free if str(system) == server.identity().system else None
     except OSError:
         return None
 

@@ -47,7 +47,8 @@ class Scratch:
 def made(server: Server, like: Properties, live: str, live_oid: int, purpose: str) -> Iterator[Scratch]:
     """A new database with the properties of the one that was dumped; dropped on the way out unless ``kept``.
 
-    ``live_oid`` is 0 when the live database is on another server, or nowhere.
+    ``live_oid`` is 0 when the live database is on another server, or nowhere. What went wrong inside is told even if
+    the database cannot be dropped.
     """
     sweep(server)
     name = new_name()
@@ -58,9 +59,12 @@ def made(server: Server, like: Properties, live: str, live_oid: int, purpose: st
             refuse_live(scratch, live, live_oid)
             server.run(comment(name, {"made": MAKER, "scratch": purpose, "of": live}))
             yield scratch
-        finally:
+        except BaseException as error:
             if not scratch.kept:
-                drop(server, name)
+                _dropped_after(server, name, error)
+            raise
+        if not scratch.kept:
+            drop(server, name)
 
 
 def new_name() -> str:
@@ -90,6 +94,16 @@ def drop(server: Server, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise Refused(f"{name} is no scratch database of ours and is not dropped", code="identity")
     server.run(f"drop database if exists {sql.name(name)} with (force)")
+
+
+def _dropped_after(server: Server, name: str, error: BaseException) -> None:
+    """Drop it; what keeps us from that must not hide the error before."""
+    try:
+        drop(server, name)
+    except ReleaseError as second:
+        if isinstance(error, ReleaseError):
+            left = f"scratch database {name} could not be dropped ({second.what}), the next run drops it"
+            error.remedy = "; ".join(filter(None, (error.remedy, left)))
 
 
 def oid_of(server: Server, name: str) -> int:

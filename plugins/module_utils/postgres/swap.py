@@ -138,7 +138,7 @@ def swap(server: Server, change: Change, now: datetime) -> Swapped:
     if incoming is None:
         raise Refused(f"there is no database {change.incoming} to put in place", where=server.where)
     if live is None:
-        server.run(f"{_renamed(change.incoming, change.live)};{_settled(change)}", transaction=True)
+        server.run(_first(change), transaction=True)
         return Swapped("", 0.0)
     replaced = free_name(server, change.live, change.kind, now)
     intent = {"live": live.name, "live_oid": live.oid, "replaced": replaced}
@@ -165,7 +165,8 @@ def mend(server: Server, live: str) -> list[str]:
 def pending(server: Server, live: str) -> list[str]:
     """What ``mend`` would do, in words, for check mode."""
     undone = [f"undo the swap of {live} with {one.name}, which was interrupted" for one in _interrupted(server, live)]
-    return undone + [f"finish the swap that put {live} in place" for one in kept(server, live) if "jobs" in one.kept]
+    open = [one for one in kept(server, live) if "jobs" in one.kept] or _unsettled(server, live)
+    return undone + [f"finish what put {live} in place" for _one in open]
 
 
 def kept(server: Server, live: str) -> list[Database]:
@@ -201,6 +202,10 @@ def _mended(server: Server, live: str) -> Iterator[str]:
         if "jobs" in one.kept:
             finish(server, live, one)
             yield f"what had to follow the swap that put {live} in place was done"
+    for said in _unsettled(server, live):
+        timescale.resume(server, live, said["jobs"])
+        server.run(comment(live, said["comment"]))
+        yield f"what had to follow after {live} was put in place was done"
 
 
 def finish(server: Server, live: str, one: Database) -> None:
@@ -208,6 +213,12 @@ def finish(server: Server, live: str, one: Database) -> None:
     said = one.kept
     timescale.resume(server, live, said.pop("jobs"))
     server.run(comment(one.name, {**one.record, "kept": said}))
+
+
+def _unsettled(server: Server, live: str) -> list[dict[str, Any]]:
+    """What has to follow where nothing was replaced: it is written on the database itself."""
+    current = named(server, live)
+    return [current.record["settle"]] if current and "settle" in current.record else []
 
 
 def _interrupted(server: Server, live: str) -> list[Database]:
@@ -225,6 +236,12 @@ def _both(change: Change, replaced: str, now: datetime) -> str:
         _settled(change),
     )
     return ";\n".join(statements)
+
+
+def _first(change: Change) -> str:
+    """Where nothing has to make room: what has to follow stands on the database until it is done."""
+    said = {"made": MAKER, "settle": {"jobs": change.kept.get("jobs", []), "comment": change.comment}}
+    return ";\n".join((_renamed(change.incoming, change.live), comment(change.live, said)))
 
 
 def _settled(change: Change) -> str:

@@ -31,6 +31,7 @@ SAID = [
         "version",
         "older than the server",
     ),
+    (CONNECTION + "FATAL:  could not write init file", "space", "the disk is full"),
     ("pg_restore: error: unsupported version (1.16) in file header", "version", "format 1.16"),
     (
         "pg_dump: error: query failed: ERROR:  permission denied for large object 16401",
