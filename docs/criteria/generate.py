@@ -47,7 +47,19 @@ def page(name: str, catalogue: Given) -> str:
     lines += [f"{number}. {_rule(rule)}" for number, rule in enumerate(catalogue["release_rollback"]["policy"], 1)]
     lines += ["", "## Where it differs from the runbook", ""]
     lines += [f"- **{criterion}**: {note.strip()}" for criterion, note in catalogue["criteria_notes"].items()]
+    lines += ["", "## What else the runbook asks to check", "", *_covered(catalogue), *_without(catalogue)]
     return "\n".join(lines) + "\n"
+
+
+def _covered(catalogue: Given) -> Iterator[str]:
+    yield "By a criterion of another clause:"
+    yield ""
+    yield from (f"- **{name}**: {', '.join(ids)}" for name, ids in catalogue["criteria_covers"].items())
+
+
+def _without(catalogue: Given) -> Iterator[str]:
+    yield from ("", "By no criterion:", "")
+    yield from (f"- {', '.join(one['of'])}: {one['reason']}" for one in catalogue["criteria_without"])
 
 
 def _table(criteria: Sequence[Given]) -> Iterator[str]:

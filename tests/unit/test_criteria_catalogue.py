@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ def test_looks_and_rules_can_be_read_and_are_about_criteria_that_are_there(name:
 def test_notes_are_about_criteria_that_are_there(name: str) -> None:
     named = {one["name"] for criteria in CATALOGUES[name]["release_gates"].values() for one in criteria}
     assert set(CATALOGUES[name]["criteria_notes"]) <= named
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
+def test_what_the_runbook_asks_has_one_place(name: str) -> None:
+    catalogue = CATALOGUES[name]
+    criteria = [one for gate in catalogue["release_gates"].values() for one in gate]
+    evaluated = {part for one in criteria for part in re.findall(r"[A-Z]+-\d{3}", str(one["clause"]))}
+    covered = [part for ids in catalogue["criteria_covers"].values() for part in ids]
+    without = [part for one in catalogue["criteria_without"] for part in one["of"]]
+    assert set(catalogue["criteria_covers"]) <= {one["name"] for one in criteria}
+    assert all(len(one["reason"].split()) > 3 for one in catalogue["criteria_without"])
+    assert sorted({*covered} & {*without}) == sorted(evaluated & {*without}) == []
+    assert len(without) == len({*without})
 
 
 @pytest.mark.parametrize("name", CATALOGUES)

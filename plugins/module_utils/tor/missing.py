@@ -29,7 +29,6 @@ _PACKAGES = {
     "pg_restore": "the PostgreSQL client of the server's major version",
 }
 _DISTRIBUTIONS = {"psycopg2": "psycopg2-binary", "yaml": "PyYAML", "dateutil": "python-dateutil"}
-_NEEDED_BY_SOURCE = {"sql": "psycopg2"}
 
 
 def missing(wanted: Mapping[str, Any]) -> list[str]:
@@ -44,8 +43,9 @@ def missing(wanted: Mapping[str, Any]) -> list[str]:
 
 def libraries_of(criteria: Iterable[Mapping[str, Any]]) -> list[str]:
     """The Python libraries that criteria need beyond what every release needs."""
-    kinds = {str((criterion.get("source") or {}).get("kind")) for criterion in criteria}
-    return sorted({library for kind, library in _NEEDED_BY_SOURCE.items() if kind in kinds})
+    sources = [criterion.get("source") or {} for criterion in criteria]
+    databases = any(one.get("kind") == "sql" or (one.get("kind") == "model" and one.get("query")) for one in sources)
+    return ["psycopg2"] if databases else []
 
 
 def _each(names: Iterable[str], look: Callable[[str], str]) -> Iterator[str]:

@@ -67,8 +67,10 @@ def test_collections_have_versions(collection, version, wanted, said):
 def test_the_sources_of_criteria_say_which_libraries_they_need(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert missing({}, [{"source": {"kind": "http"}}, {}]) == []
-    (sentence,) = missing({}, [{"source": {"kind": "sql"}}, {"source": {"kind": "sql"}}])
-    assert "pip install psycopg2-binary" in sentence
+    assert missing({}, [{"source": {"kind": "model", "path": "accuracy.csv"}}]) == []
+    for source in ({"kind": "sql"}, {"kind": "model", "query": "select 1"}):
+        (sentence,) = missing({}, [{"source": source}, {"source": source}])
+        assert "pip install psycopg2-binary" in sentence
 
 
 @pytest.mark.parametrize("wanted", [{"tools": ["helm"]}, {"collections": ["postgresql"]}])

@@ -31,6 +31,10 @@ def judge(entry: Mapping[str, Any], world: World | None = None) -> Verdict:
     return verdict
 
 
+def of(path: Any, source: dict[str, Any], select: str, expect: str, world: World | None = None, **more: Any) -> Any:
+    return judge({"source": {**source, "path": str(path), **more}, "select": select, "expect": expect}, world)
+
+
 @contextlib.contextmanager
 def answering(answers: Mapping[str, Answer]) -> Iterator[str]:
     """The URL of a server with these answers by path."""

@@ -67,6 +67,7 @@ def hang(ask):
         ([], {}, "insufficient"),
         (None, {}, "insufficient"),
         (float("nan"), {}, "insufficient"),
+        (float("nan"), {"expect": '!= "stopped"'}, "insufficient"),
         (failing(NothingMeasured("nothing there")), {}, "insufficient"),
         (320, {"samples": 20, "given": 19}, "insufficient"),
         ([1, 2], {}, "error"),

@@ -113,6 +113,7 @@ NO_CRITICAL = {"select": "critical", "expect": "== 0"}
 ACCEPTED = ["CVE-2026-0001 until 2999-01-01"]
 RESULTS = json.loads((REPORTS / "trivy" / "image.json").read_text())["Results"]
 CLEAN = [{"Target": "debian", "Class": "os-pkgs", "Type": "debian"}]
+STRANGE = {"VulnerabilityID": "CVE-2026-0009", "Severity": "SEVERE"}
 METADATA = {"RepoDigests": [f"shop@{DIGEST}"]}
 
 
@@ -121,6 +122,7 @@ METADATA = {"RepoDigests": [f"shop@{DIGEST}"]}
     [
         ({"Results": CLEAN}, {}, NO_CRITICAL, PASS),
         ({}, {}, NO_CRITICAL, FAIL),
+        ({"Results": [{**CLEAN[0], "Vulnerabilities": [STRANGE]}]}, {}, NO_CRITICAL, ERROR),
         ({}, {"accepted": ACCEPTED}, NO_CRITICAL, PASS),
         ({}, {"accepted": ["CVE-2026-0001 until 2026-01-01"]}, NO_CRITICAL, FAIL),
         ({}, {}, {"select": "high", "expect": "<= 2"}, PASS),
