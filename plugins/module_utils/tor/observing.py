@@ -16,7 +16,7 @@ from ..errors import Refused
 from ..ledger.chain import SEAL, Draft, Entry
 from ..ledger.store import Store
 from ..ledger.verify import verify
-from .baseline_ledger import kept
+from .baseline_ledger import before
 from .moments import moment, shown
 from .observation import (
     MISSED,
@@ -70,11 +70,10 @@ def ledger_of(release: str) -> str:
 
 
 def due(client: KubeClient, asked: Observation) -> Report:
-    """Where the observation stands, and what the look that is due compares with."""
+    """Where the observation stands, and what was before the release."""
     taken, sealed = _taken(Store(client, asked.namespace, ledger_of(asked.release)))
-    report = _report(asked, taken, sealed)
-    baseline = kept(client, asked.namespace, asked.release) if report["due"] else {}
-    return {"changed": False, **report, "baseline": baseline}
+    known = asdict(before(client, asked.namespace, asked.release))
+    return {"changed": False, **_report(asked, taken, sealed), **known}
 
 
 def look(client: KubeClient, asked: Observation, number: int, verdicts: Sequence[Mapping[str, Any]]) -> Report:
