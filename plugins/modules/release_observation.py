@@ -177,7 +177,11 @@ baseline:
   description:
     - What was captured for the release before its traffic moved, for O(runbook.release.tor_validate#module:baseline).
   type: dict
-  returned: with O(state=due); empty when no look is due, or nothing was captured
+  returned: with O(state=due), empty when nothing was captured
+first:
+  description: Whether nothing was live before the release, so that there is nothing to compare it with.
+  type: bool
+  returned: with O(state=due)
 verdict:
   description: Over all looks so far, V(pass), V(fail) or V(insufficient). Empty before the first one.
   type: str

@@ -382,9 +382,9 @@ def known_baseline(
     """What is given, else what the release kept, if any criterion asks for it."""
     if params["baseline"] is not None or not run or params["state"] == "captured" or not comparing(criteria):
         return t.cast("dict[str, t.Any] | None", params["baseline"])
-    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import kept
+    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import before
 
-    return kept(connect(), run.namespace, run.release)
+    return before(connect(), run.namespace, run.release).baseline
 
 
 def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient], baseline: dict[str, t.Any] | None) -> World:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..ledger.chain import Entry
@@ -23,9 +24,18 @@ if TYPE_CHECKING:
 Captured = dict[str, Any]
 
 
-def kept(client: KubeClient, namespace: str, release: str) -> Captured:
-    """What was captured for a release, as `Baseline.parse` reads it; empty if nothing was."""
-    return _in(read(Store(client, namespace, release))) or {}
+@dataclass(frozen=True)
+class Before:
+    """What was before a release: what was captured of it, as `Baseline.parse` reads it, or that it was the `first`."""
+
+    baseline: Captured
+    first: bool = False
+
+
+def before(client: KubeClient, namespace: str, release: str) -> Before:
+    """As the ledger of the release tells it; nothing if there is none."""
+    entries = read(Store(client, namespace, release))
+    return Before(_in(entries) or {}, bool(Story.of(entries).begun.get("first")))
 
 
 def captured_once(

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused
-from ..ledger.chain import SEAL, Draft, Entry
+from ..ledger.chain import SEAL, Draft
 from ..ledger.store import Store
-from ..ledger.verify import verify
-from .baseline_ledger import kept
+from ..release.index import read
+from .baseline_ledger import before
 from .moments import moment, shown
 from .observation import (
     MISSED,
@@ -70,11 +70,10 @@ def ledger_of(release: str) -> str:
 
 
 def due(client: KubeClient, asked: Observation) -> Report:
-    """Where the observation stands, and what the look that is due compares with."""
+    """Where the observation stands, and what was before the release."""
     taken, sealed = _taken(Store(client, asked.namespace, ledger_of(asked.release)))
-    report = _report(asked, taken, sealed)
-    baseline = kept(client, asked.namespace, asked.release) if report["due"] else {}
-    return {"changed": False, **report, "baseline": baseline}
+    known = asdict(before(client, asked.namespace, asked.release))
+    return {"changed": False, **_report(asked, taken, sealed), **known}
 
 
 def look(client: KubeClient, asked: Observation, number: int, verdicts: Sequence[Mapping[str, Any]]) -> Report:
@@ -134,11 +133,7 @@ def _report(asked: Observation, taken: Sequence[Look], sealed: bool) -> Report:
 
 def _taken(store: Store) -> tuple[list[Look], bool]:
     """The looks that are recorded, each once, and whether the observation is over; an altered ledger is refused."""
-    texts = store.texts()
-    if texts and (findings := verify(store.release, texts)):
-        said = "; ".join(finding.sentence for finding in findings)
-        raise Refused(f"The record of the observation is not what was written: {said}", where=store.where)
-    entries = [Entry.parse(text) for text in texts]
+    entries = read(store)
     found: dict[int, Look] = {}
     for entry in entries:
         if entry.what != SEAL:

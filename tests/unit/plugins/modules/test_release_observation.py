@@ -98,11 +98,16 @@ def test_a_rollback_ends_it(run: Run, api: Api) -> None:
 def test_a_look_that_is_due_is_told_what_the_release_captured_wherever_it_is_taken(run: Run, api: Api) -> None:
     captured = {"it takes no longer": {"measure": "took in ms", "observed": 100, "unit": "ms", "samples": 1}}
     store = Store(api.client(), "shop", "shop-prod-1-4-0")
-    store.append(Draft("release begins", None, {}, "bob@laptop", 1))
-    assert run(10)["baseline"] == {}
+    store.append(Draft("release begins", None, {"first": False}, "bob@laptop", 1))
+    assert (run(10)["baseline"], run(10)["first"]) == ({}, False)
     store.append(Draft("baseline captured", None, captured, "bob@laptop", 1))
     assert run(10)["baseline"] == captured
-    assert run(5)["baseline"] == {}, "nothing is due"
+
+
+def test_that_it_was_the_first_release_is_told(run: Run, api: Api) -> None:
+    began = Draft("release begins", None, {"first": True}, "bob@laptop", 1)
+    Store(api.client(), "shop", "shop-prod-1-4-0").append(began)
+    assert run(10)["first"]
 
 
 def test_a_look_that_is_not_due_yet_is_not_recorded(run: Run, api: Api) -> None:

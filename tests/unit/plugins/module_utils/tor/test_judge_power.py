@@ -87,11 +87,12 @@ def test_more_traffic_is_never_slower(rate, share, bad):
     assert detected(Traffic(2 * rate, share, bad), 5, TERMS) <= detected(Traffic(rate, share, bad), 5, TERMS)
 
 
-def test_bursts_make_it_slower():
-    traffic = Traffic(100, 0.1, 0.001)
-    assert detected(replace(traffic, dispersion=4.0), 10, TERMS) > 3 * detected(traffic, 10, TERMS)
-    alone = Traffic(10, 1.0, 0.01)
-    assert detected(replace(alone, dispersion=4.0), 1, TERMS) > 3 * detected(alone, 1, TERMS)
+@pytest.mark.parametrize(("share", "ratio"), [(0.1, 5), (0.1, 2.5), (1.0, 10)])
+def test_bursts_of_four_are_worth_a_quarter_of_the_answers(share, ratio):
+    bursts, fewer = Traffic(40, share, 0.001, dispersion=4.0), Traffic(10, share, 0.001)
+    for certainty in (0.5, 0.95):
+        assert detected(bursts, ratio, TERMS, certainty) == detected(fewer, ratio, TERMS, certainty)
+        assert cleared(bursts, 1, TERMS, certainty) <= cleared(fewer, 1, TERMS, certainty)
 
 
 def test_what_is_worse_by_less_than_the_least_excess_is_never_seen():
