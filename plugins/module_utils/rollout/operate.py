@@ -19,12 +19,11 @@ from .images import images_of
 from .model import WORKLOADS, Key, Want
 from .observe import Have, changes, marked, observe
 from .plan import Plan, decide
+from .record import RELEASED, RESTORED
 from .source import Source
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
-
-RELEASED, RESTORED = "released", "restored"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
     plan, warnings = _decide(client, request, have)
     diff = differences(plan) if request.diff else []
     if not client.dry_run:
-        executor = Executor(client, want, started + request.timeout, request.stable, book.check)
+        executor = Executor(client, want, started + request.timeout, request.stable, request.state, book.check)
         if plan.changes:
             with book.step(title(request), workloads(plan, have), plan.sentences()) as done:
                 executor.carry_out(plan)
