@@ -43,7 +43,7 @@ def service(number: int, version: str) -> Obj:
 
 def ours(objects: list[Obj], version: str) -> Obj:
     source = {"kind": "manifests", "objects": objects}
-    own = {"name": "bench", "namespace": NAMESPACE, "version": version, "source": source}
+    own: Obj = {"name": "bench", "namespace": NAMESPACE, "version": version, "source": source}
     own |= {"stable": 0, "force": True}
     return {"runbook.release.rollout": own}
 

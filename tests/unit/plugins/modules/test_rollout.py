@@ -73,6 +73,7 @@ def test_a_restore_needs_no_source_unless_it_redeploys(run: Run, asked: list[Req
         ({"source": {"kind": "manifests"}}, "path, objects"),
         ({"source": {"kind": "kustomize", "objects": []}}, "path"),
         ({"source": {"kind": "manifests", "path": "/a", "objects": [{}]}}, "mutually exclusive"),
+        ({"source": IMAGES, "name": "Our shop"}, "cannot be part of the name of an object"),
         ({"source": IMAGES, "strategy": {"max_surge": "many"}}, "neither a number of pods nor a percentage"),
     ],
 )

@@ -18,8 +18,9 @@ Obj = dict[str, Any]
 
 def ready(kind: str = "Deployment", name: str = "api") -> Obj:
     obj = workload(name, kind=kind)
-    counts = ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
-    counts = ("updatedNumberScheduled", "numberReady", "numberAvailable") if kind == "DaemonSet" else counts
+    counts = ["updatedReplicas", "readyReplicas", "availableReplicas", "replicas"]
+    if kind == "DaemonSet":
+        counts = ["updatedNumberScheduled", "numberReady", "numberAvailable"]
     obj["status"] |= dict.fromkeys(counts, 2)
     if kind == "DaemonSet":
         obj["status"] |= {"desiredNumberScheduled": 2, "currentNumberScheduled": 2}

@@ -180,6 +180,12 @@ def test_a_workload_that_would_keep_its_pods_is_refused(kind: str, spec: Obj, sa
     check_rolls([change(live, live)])
 
 
+def test_a_set_that_is_created_may_keep_its_pods_from_then_on() -> None:
+    check_rolls([change(None, workload("queue", kind="StatefulSet", updateStrategy={"type": "OnDelete"}))])
+    with pytest.raises(Refused, match="it is paused"):
+        check_rolls([change(None, workload("api", paused=True))])
+
+
 def test_a_diff_shows_what_is_written_without_record_and_secrets() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"a": "c2VjcmV0"}}
     record = Record("shop", "id", 1, "apply", before={"spec": {"old": "spec"}})
