@@ -28,7 +28,12 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     POD,
     STATEFULSET,
 )
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
+from ansible_collections.runbook.release.plugins.module_utils.lock.decide import Want as LockWant
+from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, Done
+from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Image, Strategy, Want, Waves
 from ansible_collections.runbook.release.plugins.module_utils.rollout.operate import Outcome, Request, operate
 from ansible_collections.runbook.release.plugins.module_utils.rollout.record import ROLLOUT
@@ -100,8 +105,13 @@ class Case:
         given = {"name": "shop", "namespace": self.namespace, "version": version, "stable": 0, **options}
         given |= {"source": {"kind": "manifests", "objects": objects}} if objects else {}
         env = {**os.environ, "PYTHONPATH": str(TESTS)}
-        args = json.dumps({"ANSIBLE_MODULE_ARGS": given})
-        return subprocess.Popen([sys.executable, "-c", MODULE, args], env=env, stdout=subprocess.PIPE, text=True)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen([sys.executable, "-c", MODULE], env=env, **pipes)
+        assert process.stdin
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": given}))
+        process.stdin.close()
+        process.stdin = None
+        return process
 
     def all(self) -> dict[str, Obj]:
         """Everything a release could have changed."""
@@ -323,3 +333,25 @@ def test_a_kustomization_is_built_and_released(case: Case, tmp_path: Path) -> No
     outcome = case.run("1", Source("kustomize", path=str(tmp_path)))
     assert outcome.report()["workloads"][0]["after"] == {"app": f"localhost/podinfo:{GOOD}"}
     assert case.tags() == {"api": GOOD}
+
+
+def test_a_release_is_in_the_ledger_and_whoever_lost_the_lock_writes_nothing(case: Case) -> None:
+    def held(by: str) -> Obj:
+        lock = LockWant(f"{case.namespace}/shop", "held", by, by, 30, None, True, "a test")
+        after = keep(case.client, lock).after
+        assert after
+        return Run("shop-1", case.namespace, "shop", after.token, by).report() | {"mirror": None, "signing_key": None}
+
+    first = held("alice")
+    for version in ("1", "2"):
+        result = case.module(version, [configuration("settings", version)], run=first).communicate(timeout=60)[0]
+        assert json.loads(result)["changed"]
+    assert json.loads(case.module("2", state="restored", run=first).communicate(timeout=60)[0])["changed"]
+    store = Store(case.client, case.namespace, "shop-1")
+    told = [Entry.parse(text).what for text in store.texts()]
+    assert told == [f"{step} shop: {moment}" for step in ("roll", "roll", "unroll") for moment in ("begins", "done")]
+    held("bob")
+    before = case.specs()["settings"]
+    refused = json.loads(case.module("3", [configuration("settings", "3")], run=first).communicate(timeout=60)[0])
+    assert "bob" in refused["msg"]
+    assert case.specs()["settings"] == before
