@@ -22,7 +22,9 @@ description:
     O(name).
 options:
   name:
-    description: Name of the release unit, the workloads that are released and taken back together.
+    description:
+      - Name of the release unit, the workloads that are released and taken back together.
+      - Lower case letters, digits and hyphens.
     type: str
     required: true
   namespace:

@@ -28,7 +28,12 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     POD,
     STATEFULSET,
 )
+from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
+from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
+from ansible_collections.runbook.release.plugins.module_utils.lock.decide import Want as LockWant
+from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, Done
+from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Image, Strategy, Want, Waves
 from ansible_collections.runbook.release.plugins.module_utils.rollout.operate import Outcome, Request, operate
 from ansible_collections.runbook.release.plugins.module_utils.rollout.record import ROLLOUT
@@ -90,7 +95,7 @@ class Case:
         policy, timeout = more.pop("policy", ""), more.pop("timeout", 60.0)
         state = "restored" if policy or source is None else "released"
         want = Want("shop", self.namespace, version, **more)
-        request = Request(want, state, source, policy or "manifests", timeout, 0.5, diff=True)
+        request = Request(want, state, source, policy or "manifests", timeout, 0.0, diff=True)
         return operate(KubeClient(self.client.auth, dry_run=True) if check else self.client, request, self.book)
 
     def release(self, version: str, *objects: Obj, **more: Any) -> Outcome:
@@ -100,8 +105,13 @@ class Case:
         given = {"name": "shop", "namespace": self.namespace, "version": version, "stable": 0, **options}
         given |= {"source": {"kind": "manifests", "objects": objects}} if objects else {}
         env = {**os.environ, "PYTHONPATH": str(TESTS)}
-        args = json.dumps({"ANSIBLE_MODULE_ARGS": given})
-        return subprocess.Popen([sys.executable, "-c", MODULE, args], env=env, stdout=subprocess.PIPE, text=True)
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen([sys.executable, "-c", MODULE], env=env, **pipes)
+        assert process.stdin
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": given}))
+        process.stdin.close()
+        process.stdin = None
+        return process
 
     def all(self) -> dict[str, Obj]:
         """Everything a release could have changed."""
@@ -183,28 +193,28 @@ def test_sixteen_at_once_and_exactly_those_that_changed_go_back(case: Case) -> N
 
 
 def test_a_version_that_is_not_the_newest_is_not_taken_back(case: Case) -> None:
-    case.release("1", workload("api", GOOD))
-    case.release("2", workload("api", BETTER))
+    case.release("1", configuration("settings", "one"))
+    case.release("2", configuration("settings", "two"))
     before = case.versions()
     assert not case.run("1").plan.changes
     assert case.versions() == before
     case.run("2")
     assert not case.run("1").plan.changes, "one release too far"
-    assert case.tags() == {"api": GOOD}
+    assert case.specs() == {"settings": {"value": "one"}}
 
 
-@pytest.mark.parametrize("policy", ["manifests", "revision"])
-def test_a_set_and_a_daemon_that_cannot_start_go_back(case: Case, policy: str) -> None:
+def test_a_set_and_a_daemon_that_cannot_start_go_back(case: Case) -> None:
     def both(tag: str) -> list[Obj]:
         return [workload("queue", tag, "StatefulSet"), workload("agent", tag, "DaemonSet")]
 
     case.release("1", *both(GOOD))
     case.release("2", *both(BETTER))
-    with pytest.raises(NotReady, match=r"ImagePull|ErrImage"):
-        case.release("3", *both(MISSING))
-    back = case.run("3", policy=policy)
-    assert case.tags() == {"queue": BETTER, "agent": BETTER}, "to the recorded revision, and no further"
-    assert len(back.plan.writes) == 2
+    for version, policy in (("3", "manifests"), ("4", "revision")):
+        with pytest.raises(NotReady, match=r"ImagePull|ErrImage"):
+            case.release(version, *both(MISSING))
+        back = case.run(version, policy=policy)
+        assert case.tags() == {"queue": BETTER, "agent": BETTER}, "to the recorded revision, and no further"
+        assert len(back.plan.writes) == 2
 
 
 def test_a_failed_release_that_is_tried_again_still_goes_back_to_before_it(case: Case) -> None:
@@ -219,13 +229,9 @@ def test_a_failed_release_that_is_tried_again_still_goes_back_to_before_it(case:
 
 
 def test_what_a_version_leaves_out_comes_back_and_can_be_left_out_again(case: Case) -> None:
-    first = [configuration("settings", "old"), workload("api", GOOD, env={"OLD": "1"})]
-    second = [
-        configuration("settings", "new"),
-        configuration("more", "1"),
-        workload("api", GOOD),
-        workload("web", GOOD),
-    ]
+    first = [configuration("settings", "old"), workload("api", GOOD, env={"OLD": "1"}, replicas=0)]
+    empty = [workload(name, GOOD, replicas=0) for name in ("api", "web")]
+    second = [configuration("settings", "new"), configuration("more", "1"), *empty]
     case.release("1", *first)
     specs = case.specs()
     for _attempt in range(2):
@@ -245,7 +251,7 @@ def test_replicas_of_an_autoscaler_are_kept(case: Case) -> None:
         {"metadata": {"name": "api"}, "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 3}},
         case.namespace,
     )
-    awaited(lambda: case.specs()["api"]["replicas"] == 2)
+    case.client.scale(DEPLOYMENT, "api", 2, case.namespace)
     changed = case.release("2", workload("api", BETTER, replicas=1))
     assert case.specs()["api"]["replicas"] == 2
     assert "replicas: 1" not in changed.diff[0]["after"]
@@ -273,10 +279,12 @@ def test_a_run_that_was_killed_between_two_waves_is_taken_back_by_the_next(case:
 def test_images_are_set_with_the_strategy_and_the_previous_version_is_redeployed(case: Case) -> None:
     case.release("1", *(workload(name, GOOD) for name in ("api", "web")))
     before = case.versions()["web"]
+    case.client.create(STATEFULSET, workload("queue", GOOD, "StatefulSet"), case.namespace)
+    workloads = (("Deployment", "api"), ("StatefulSet", "queue"), ("Deployment", "web"))
 
     def image(tag: str) -> Source:
-        images = tuple(Image("Deployment", name, f"localhost/podinfo:{tag}") for name in ("api", "web"))
-        return Source("image", images[:1] if tag == BETTER else images)
+        images = tuple(Image(*key, f"localhost/podinfo:{tag}") for key in workloads)
+        return Source("image", images[:2] if tag == BETTER else images)
 
     strategy = Strategy(max_unavailable=0, max_surge="50%")
     assert case.run("2", image(BETTER), strategy=strategy).plan.changes
@@ -285,7 +293,7 @@ def test_images_are_set_with_the_strategy_and_the_previous_version_is_redeployed
     case.run("2", image(GOOD), policy="redeploy", check=True)
     assert case.tags()["api"] == BETTER
     case.run("2", image(GOOD), policy="redeploy")
-    assert case.tags() == {"api": GOOD, "web": GOOD}
+    assert case.tags() == {"api": GOOD, "queue": GOOD, "web": GOOD}
     assert case.versions()["web"] == before
 
 
@@ -309,13 +317,13 @@ def test_what_would_harm_is_refused_before_anything_is_written(case: Case) -> No
 
 
 def test_fields_of_another_manager_are_taken_over_only_by_force(case: Case, tmp_path: Path) -> None:
-    file = tmp_path / "api.yaml"
-    file.write_text(yaml.safe_dump(workload("api", GOOD)))
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(configuration("settings", "one")))
     kubectl = [os.environ["KUBECTL"], "apply", "--namespace", case.namespace, "--filename", str(file)]
     subprocess.run(kubectl, check=True, capture_output=True)
     with pytest.raises(Conflict, match="kubectl"):
-        case.release("1", workload("api", BETTER))
-    assert case.release("1", workload("api", BETTER), force=True).plan.changes
+        case.release("1", configuration("settings", "two"))
+    assert case.release("1", configuration("settings", "two"), force=True).plan.changes
 
 
 def test_a_kustomization_is_built_and_released(case: Case, tmp_path: Path) -> None:
@@ -325,3 +333,25 @@ def test_a_kustomization_is_built_and_released(case: Case, tmp_path: Path) -> No
     outcome = case.run("1", Source("kustomize", path=str(tmp_path)))
     assert outcome.report()["workloads"][0]["after"] == {"app": f"localhost/podinfo:{GOOD}"}
     assert case.tags() == {"api": GOOD}
+
+
+def test_a_release_is_in_the_ledger_and_whoever_lost_the_lock_writes_nothing(case: Case) -> None:
+    def held(by: str) -> Obj:
+        lock = LockWant(f"{case.namespace}/shop", "held", by, by, 30, None, True, "a test")
+        after = keep(case.client, lock).after
+        assert after
+        return Run("shop-1", case.namespace, "shop", after.token, by).report() | {"mirror": None, "signing_key": None}
+
+    first = held("alice")
+    for version in ("1", "2"):
+        result = case.module(version, [configuration("settings", version)], run=first).communicate(timeout=60)[0]
+        assert json.loads(result)["changed"]
+    assert json.loads(case.module("2", state="restored", run=first).communicate(timeout=60)[0])["changed"]
+    store = Store(case.client, case.namespace, "shop-1")
+    told = [Entry.parse(text).what for text in store.texts()]
+    assert told == [f"{step} shop: {moment}" for step in ("roll", "roll", "unroll") for moment in ("begins", "done")]
+    held("bob")
+    before = case.specs()["settings"]
+    refused = json.loads(case.module("3", [configuration("settings", "3")], run=first).communicate(timeout=60)[0])
+    assert "bob" in refused["msg"]
+    assert case.specs()["settings"] == before

@@ -18,22 +18,28 @@ from .judge import Judge, Verdict
 from .model import CONTROLLERREVISION, WORKLOADS, Key, Want, titled
 from .observe import at_once
 from .plan import Plan, Wave, Write
+from .record import RELEASED, RESTORED
 from .write import keep_unit
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
 SHOWN = 3
+_WAYS_ON = {
+    RELEASED: "take back what was changed with state restored, or correct the version and run this again",
+    RESTORED: "correct what is named there and run this again, or restore by another policy",
+}
 
 
 @dataclass
 class Executor:
-    """``deadline`` by ``time.monotonic``, ``stable`` seconds without a restart; ``check`` may end the wait early."""
+    """``deadline`` by ``time.monotonic``, ``stable`` seconds without a restart; ``way`` is released or restored."""
 
     client: KubeClient
     want: Want
     deadline: float
     stable: float
+    way: str
     check: Callable[[], None] = lambda: None
     _deleted: set[str] = field(default_factory=set)
 
@@ -97,8 +103,7 @@ class Executor:
             what + (f"; its last words: {words[-1]}" if words else ""),
             record=what,
             where=f"{self.want.where}; missing: {'; '.join(verdict.missing[:SHOWN]) or 'nothing'}",
-            remedy="read the evidence in this result; take back what was changed with state restored, or correct the "
-            "version and run this again",
+            remedy=f"read the evidence in this result; {_WAYS_ON[self.way]}",
             last_words=words,
             problems=[problem.report() for problem in verdict.problems],
             missing=verdict.missing,

@@ -27,8 +27,8 @@ _REMEDY = {
 def check_rolls(changes: Iterable[Change]) -> None:
     """``Refused`` for a workload whose pods its controller would not replace."""
     for change in changes:
-        hindrance = _hindrance(change.would or change.body)
-        if hindrance and (change.rolls or change.live is None):
+        hindrance = _hindrance(change)
+        if hindrance:
             raise Refused(
                 f"{titled(change.key)} would keep its old pods: {hindrance}. Nothing was changed",
                 where="the update strategy of the workload",
@@ -36,12 +36,15 @@ def check_rolls(changes: Iterable[Change]) -> None:
             )
 
 
-def _hindrance(obj: Obj) -> str:
+def _hindrance(change: Change) -> str:
+    obj = change.would or change.body
     spec = obj.get("spec") or {}
     strategy = spec.get("updateStrategy") or {}
     partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
-    if obj["kind"] == "Deployment" and spec.get("paused"):
+    if obj["kind"] == "Deployment" and spec.get("paused") and (change.rolls or change.live is None):
         return "it is paused"
+    if not change.rolls:
+        return ""
     if strategy.get("type") == "OnDelete":
         return "its updateStrategy is OnDelete"
     return f"its partition is {partition}" if obj["kind"] == "StatefulSet" and partition else ""

@@ -19,6 +19,7 @@ Op = dict[str, Any]
 WORKLOADS: dict[str, Kind] = {kind.kind: kind for kind in (DEPLOYMENT, STATEFULSET, DAEMONSET)}
 CONTROLLERREVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _AMOUNT = re.compile(r"\d+%?")
 
 
@@ -117,6 +118,14 @@ class Want:
     strategy: Strategy = Strategy()
     force: bool = False
     keep_budgets: bool = True
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise Refused(
+                f"{self.name!r} cannot be part of the name of an object",
+                where="option name",
+                remedy="use lower case letters, digits and hyphens",
+            )
 
     @property
     def where(self) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..release import machine
@@ -19,12 +19,11 @@ from .images import images_of
 from .model import WORKLOADS, Key, Want
 from .observe import Have, changes, marked, observe
 from .plan import Plan, decide
+from .record import RELEASED, RESTORED
 from .source import Source
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
-
-RELEASED, RESTORED = "released", "restored"
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,12 @@ def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
     plan, warnings = _decide(client, request, have)
     diff = differences(plan) if request.diff else []
     if not client.dry_run:
-        executor = Executor(client, want, started + request.timeout, request.stable, book.check)
+        executor = Executor(client, want, started + request.timeout, request.stable, request.state, book.check)
         if plan.changes:
-            with book.step(title(request), workloads(plan, have), plan.sentences()) as done:
+            before = [one for one in workloads(plan, have) if one["done"] != "nothing"]
+            with book.step(title(request), before, [write.sentence() for write in plan.writes]) as done:
                 executor.carry_out(plan)
-                done({"version": plan.unit.version, "plan": plan.sentences()})
+                done({"release": plan.unit.release, "version": plan.unit.version, "written": len(plan.writes)})
         else:
             executor.carry_out(plan)
     elif request.state == RESTORED:
@@ -85,12 +85,12 @@ def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
 
 def title(request: Request) -> str:
     """What the ledger calls it."""
-    word = "-".join(request.want.name.split())
-    return machine.roll(word) if request.state == RELEASED else machine.unroll(word)
+    name = request.want.name
+    return machine.roll(name) if request.state == RELEASED else machine.unroll(name)
 
 
 def _decide(client: KubeClient, request: Request, have: Have) -> tuple[Plan, list[str]]:
-    want = request.want
+    want = replace(request.want, force=True) if request.state == RESTORED else request.want
     found = changes(client, want, request.source, have) if request.source else []
     if request.state == RESTORED:
         return restore.decide(want, have, marked(client, want, have), request.policy, found), []

@@ -95,3 +95,10 @@ def test_every_text_is_read_as_what_it_was_made_of(component: str, weight: int) 
 @pytest.mark.parametrize("what", ["release begins", "stage: begins", "switch api to: done", "gate step api", "sealed"])
 def test_what_is_about_no_step_is_not_taken_for_one(what: str) -> None:
     assert Said.parse(what) is None
+
+
+def test_what_was_rolled_in_place_is_a_step_forward_and_its_return_a_step_back() -> None:
+    forward, back = Step.parse(machine.roll("shop")), Step.parse(machine.unroll("shop"))
+    assert forward
+    assert back
+    assert (forward.component, forward.way, back.component, back.way) == ("shop", "forward", "shop", "back")
