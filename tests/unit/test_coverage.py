@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,12 @@ def test_only_reasons_of_some_length_excuse_what_is_not_built() -> None:
 
 def test_the_page_is_made_of_the_data() -> None:
     assert (DOCS / "coverage.md").read_text("utf-8") == GENERATOR.page(COVERED, KINDS)
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("01[0-5]-*.md")), ids=lambda path: path.stem)
+def test_pages_of_defects_name_parts_requirements_and_files_that_are_there(path: Path) -> None:
+    text = path.read_text("utf-8")
+    parts = {part.strip() for said in re.findall(r"planned: ([\w, -]+?) \|", text) for part in said.split(",")}
+    assert parts <= set(PARTS)
+    assert set(re.findall(r"\b(?:PEA|SOL|TEEI|NOVA|PIQ)-\d{3}\b", text)) <= set(KINDS)
+    assert [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not (path.parent / link).exists()] == []
