@@ -128,7 +128,19 @@ def _grouped(requirements: Mapping[str, Given], status: str, words: Mapping[str,
             groups[entry[status]].append(one)
     for reason, ids in groups.items():
         said = f"`{reason}`, {words[reason]}" if words else reason
-        yield f"- {said} ({len(ids)}): {', '.join(ids)}"
+        yield f"- {said} ({len(ids)}): {', '.join(_runs(ids))}"
+
+
+def _runs(ids: Sequence[str]) -> Iterator[str]:
+    """Ids that follow each other as one, like ``PEA-031 to 034``."""
+    runs: list[list[str]] = []
+    for one in ids:
+        if runs and system_of(runs[-1][0]) == system_of(one) and int(runs[-1][-1][-3:]) + 1 == int(one[-3:]):
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    for run in runs:
+        yield run[0] if len(run) == 1 else f"{run[0]} to {run[-1][-3:]}"
 
 
 def main() -> None:
