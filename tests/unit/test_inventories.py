@@ -34,8 +34,6 @@ OPTIONS: dict[str, Any] = SCHEMA["argument_specs"]["main"]["options"]
 OF_A_RELEASE = {
     "release_version": "2.4.0",
     "ansible_playbook_python": "/usr/bin/python3",
-    "criteria_backend_digest": f"sha256:{'a' * 64}",
-    "criteria_frontend_digest": f"sha256:{'b' * 64}",
 }
 SECRET_NAME = re.compile(r"(?:^|_)(?:password|passwd|token|secret|api_?key|access_key|secret_key)$", re.IGNORECASE)
 SECRET_TEXT = re.compile(
