@@ -24,6 +24,12 @@ def reached(postgres: Postgres, user: str = "", password: str = "") -> TcpServer
     return TcpServer(login, str(postgres.bindir))
 
 
+def option_of(postgres: Postgres, **more: Any) -> dict[str, Any]:
+    """The option `server` of a module."""
+    login = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "password": postgres.password}
+    return {**login, "bindir": str(postgres.bindir), **more}
+
+
 def made(server: Server, database: str, store: Store, id: str = "before-1.1.0", **more: Any) -> Manifest:
     """`more` are fields of the manifest, and of the dump: `format`, `compression`."""
     seen = facts.observe(server, database)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import signal
@@ -12,49 +10,11 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from services.packages import Package
+
 ACCOUNT = "nobody"
-
-
-@dataclass(frozen=True)
-class Package:
-    """Packages to unpack together, the libraries among them, and the program in them."""
-
-    names: tuple[str, ...]
-    program: str
-
-    @property
-    def libraries(self) -> list[Path]:
-        return sorted(self.folder.glob("usr/lib/*-linux-gnu"))
-
-    @property
-    def folder(self) -> Path:
-        """Where the content is, downloaded once into the folder that tests/cluster keeps its parts in, too."""
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runbook-release" / "debian"
-        target = base / hashlib.sha256(" ".join(self.names).encode()).hexdigest()[:12]
-        base.mkdir(parents=True, exist_ok=True)
-        with Path(f"{target}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not target.exists():
-                with tempfile.TemporaryDirectory(dir=base) as scratch:
-                    _unpack(self.names, Path(scratch))
-                    (Path(scratch) / "content").rename(target)
-        return target
-
-
-def _unpack(names: Sequence[str], scratch: Path) -> None:
-    download = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
-    done = subprocess.run(download, check=False, cwd=scratch, capture_output=True, text=True)
-    if done.returncode and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True)
-        done = subprocess.run(download, check=False, cwd=scratch, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"`{' '.join(download)}` failed: {done.stderr.strip()[-800:]}")
-    for file in sorted(scratch.glob("*.deb")):
-        subprocess.run(["dpkg", "-x", str(file), str(scratch / "content")], check=True)
 
 
 class Server:

@@ -35,6 +35,28 @@ class Wheel:
         return hashlib.sha256(repr((self.requirement, self.digests)).encode()).hexdigest()[:12]
 
 
+@dataclass(frozen=True)
+class Package:
+    """Debian packages to unpack together, the libraries among them, and the program in them."""
+
+    names: tuple[str, ...]
+    program: str
+
+    @property
+    def libraries(self) -> list[Path]:
+        return sorted(self.folder.glob("usr/lib/*-linux-gnu"))
+
+    @property
+    def folder(self) -> Path:
+        """Where the content is; downloaded and unpacked once."""
+        target = cache() / f"debian-{hashlib.sha256(' '.join(self.names).encode()).hexdigest()[:12]}"
+        with alone(target):
+            if not target.exists():
+                with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+                    _content_of(self.names, Path(scratch)).rename(target)
+        return target
+
+
 def cache() -> Path:
     """Where tests/cluster keeps what it builds, too."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -68,6 +90,19 @@ def _install(packages: Sequence[str]) -> None:
         done = subprocess.run(step.split(), check=False, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise Missing(f"`{step}` failed: {done.stderr.strip()[-800:]}")
+
+
+def _content_of(names: Sequence[str], scratch: Path) -> Path:
+    download = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *names]
+    done = subprocess.run(download, check=False, cwd=scratch, capture_output=True, text=True)
+    if done.returncode and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True)
+        done = subprocess.run(download, check=False, cwd=scratch, capture_output=True, text=True)
+    if done.returncode:
+        raise Missing(f"`{' '.join(download)}` failed: {done.stderr.strip()[-800:]}")
+    for file in sorted(scratch.glob("*.deb")):
+        subprocess.run(["dpkg", "-x", str(file), str(scratch / "content")], check=True)
+    return scratch / "content"
 
 
 def _archive_of(wheel: Wheel, scratch: Path) -> Path:

@@ -9,7 +9,6 @@ import secrets
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from services.debian import free_port
 from services.packages import Wheel, require, unpacked
 
 ACCOUNT = "postgres"
@@ -66,7 +66,7 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="runbook-postgres-"))
         self.socket = self.folder
         self.log = self.folder / "log"
-        self.port = _free_port()
+        self.port = free_port()
         try:
             self.bindir = self._programs()
         except BaseException:
@@ -191,12 +191,6 @@ class Postgres:
         for child in children:
             _end_child(child)
         self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _reachable(home: Path, folder: Path) -> Path:

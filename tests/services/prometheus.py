@@ -8,7 +8,8 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from services.debian import Package, Server
+from services.debian import Server
+from services.packages import Package
 
 SCRAPES = """\
 global: {scrape_interval: 1s, scrape_timeout: 1s}

@@ -7,7 +7,8 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from services.debian import Package, Server, free_port
+from services.debian import Server, free_port
+from services.packages import Package
 
 
 class Redis(Server):

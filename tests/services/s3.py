@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,6 +16,8 @@ from typing import Any
 
 from cluster.build import build
 from cluster.plan import Part, Places
+
+from services.debian import free_port
 
 PROGRAM = Part("versitygw", 105, home=Path(__file__).resolve().parent / "go")
 REGION = "us-east-1"
@@ -36,7 +37,7 @@ class S3:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="runbook-s3-"))
         self.access_key, self.secret_key = secrets.token_hex(8), secrets.token_hex(16)
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -111,9 +112,3 @@ def _follow(process: subprocess.Popen[str], ready: threading.Event, said: list[s
             if READY in line:
                 ready.set()
     ready.set()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
+from ansible_collections.runbook.release.plugins.modules import pg_backup
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from services.backups import option_of
+from services.packages import require
 from services.postgres import OTHER_MAJOR, Postgres
 from services.s3 import S3
 from services.timescale import Timescale
+from services_cases.dumping import CONTENT, Way, by_exec, by_tcp
+from services_cases.exec_stand_in import must_have_ended
 from services_cases.migrating import Case
 from services_cases.migrating import made as migrated
 
@@ -130,6 +140,64 @@ def large(postgres15: Postgres) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def large_other(postgres_other: Postgres) -> Iterator[Database]:
     yield from _large(postgres_other)
+
+
+@pytest.fixture(params=[by_tcp, by_exec], ids=["tcp", "exec"])
+def way(request: pytest.FixtureRequest) -> Way:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    yield
+    must_have_ended()
+
+
+@pytest.fixture(scope="module")
+def readings(postgres15: Postgres) -> Iterator[str]:
+    """A database whose dump takes a second and is not done when its first megabyte arrives."""
+    name = f"readings_{secrets.token_hex(3)}"
+    postgres15.sql(f"create database {name}")
+    postgres15.sql(CONTENT, name)
+    yield name
+    postgres15.sql(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    def run_module(module: Any = pg_backup, **options: Any) -> dict[str, Any]:
+        with patch_module_args(options), pytest.raises(SystemExit):
+            module.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run_module
+
+
+@pytest.fixture
+def options(database: Database, tmp_path: Path) -> dict[str, Any]:
+    """What every call has: one database, one local store."""
+    return {
+        "database": database.name,
+        "id": "shop-1",
+        "server": option_of(database.server),
+        "store": {"path": str(tmp_path / "backups")},
+    }
+
+
+@pytest.fixture
+def store(options: dict[str, Any]) -> LocalStore:
+    return LocalStore(options["store"]["path"])
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A recipient, and the file with its private key."""
+    require("age", "age")
+    path = tmp_path_factory.mktemp("age") / "key.txt"
+    subprocess.run(["age-keygen", "-o", str(path)], check=True, capture_output=True)
+    found = re.search(r"public key: (age1\S+)", path.read_text())
+    assert found
+    return found[1], path
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import server_of
 from ansible_collections.runbook.release.plugins.module_utils.postgres.server import DumpOptions, Server
+from services.backups import option_of
 from services.postgres import Postgres
 
 
@@ -58,8 +59,7 @@ def demanding(trusted: Path) -> Iterator[Postgres]:
 
 
 def reached(postgres: Postgres, **more: Any) -> Server:
-    login = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "password": postgres.password}
-    return server_of({"mode": "tcp", **login, "bindir": str(postgres.bindir), **more}, None)
+    return server_of({"mode": "tcp", **option_of(postgres, **more)}, None)
 
 
 def test_a_server_whose_authority_is_trusted_is_asked_and_dumped(demanding: Postgres, trusted: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.server im
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.tcp import Login, TcpServer
 from services.postgres import Postgres
-from services_cases.exec_stand_in import SHELLS, LocalExec, must_have_ended
+from services_cases.dumping import by_tcp
+from services_cases.exec_stand_in import SHELLS, LocalExec
 
 ODD = """a=b 'q' "d" \\ $x ü"""
 WAYS = ("tcp", *SHELLS)
@@ -29,21 +30,10 @@ WAYS = ("tcp", *SHELLS)
 Reach = Callable[[Postgres], Server]
 
 
-def by_tcp(running: Postgres, **more: Any) -> TcpServer:
-    login = {"host": running.host, "port": running.port, "user": running.user, "password": running.password, **more}
-    return TcpServer(Login(**login), str(running.bindir))
-
-
 def by_exec(running: Postgres, shell: str = "dash", tools: str = "", **more: Any) -> PodServer:
     account = {"host": running.host, "port": running.port, "user": running.user, "password": running.password, **more}
     path = f"{tools}:{running.bindir}" if tools else running.bindir
     return PodServer(lambda argv: LocalExec(argv, SHELLS[shell], path), Account(**account), f"{shell} {running.port}")
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on() -> Iterator[None]:
-    yield
-    must_have_ended()
 
 
 @pytest.fixture(scope="module")
