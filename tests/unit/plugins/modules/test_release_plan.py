@@ -162,7 +162,7 @@ def test_the_plan_foretells_a_judge_that_is_told_nothing_but_what_to_judge(run: 
     alone = run(options(gates__step=[judged], shift__hold=600))
     both = run(options(gates__step=[judged, {**judged, "name": "nor this"}], shift__hold=600))
     assert alone["page"].count("Judge of no worse: ") == 2
-    told = [made["plan"]["judged"][0]["steps"][1] for made in (alone, both)]
+    told = [made["plan"]["judged"][0]["steps"][0] for made in (alone, both)]
     seen = [float(sentence.split("(")[1].split(" times")[0]) for sentence in told]
     assert seen[0] < seen[1], "two criteria share one alpha, so each sees less"
 
