@@ -27,7 +27,7 @@ def coverage() -> Given:
 
 def kinds() -> dict[str, str]:
     """The kind of every requirement, in the order of the runbooks."""
-    known = yaml.safe_load((FOLDER / "requirements.yml").read_text("utf-8"))
+    known = yaml.safe_load((FOLDER / "coverage_ids.yml").read_text("utf-8"))
     found = {
         f"{system}-{number:03}": kind
         for system, by_kind in known.items()
