@@ -114,7 +114,7 @@ def test_a_way_that_is_cut_is_a_lost_connection(way: Way, postgres15: Postgres, 
 
 def test_slow_is_not_stalled_even_when_nothing_comes_out_for_longer(way: Way, postgres15: Postgres) -> None:
     """Rows that are all alike: compressed, they fill a buffer of pg_dump every few seconds only."""
-    arrivals: list[float] = []
+    arrivals = [time.monotonic()]
     with scratch(postgres15) as name, SlowProxy(postgres15, 2 * SOME) as proxy:
         postgres15.sql("create table same as select repeat('x', 1000) as x from generate_series(1, 20000)", name)
         with way_through(way, postgres15, proxy) as server:

@@ -18,6 +18,7 @@ from .server import Sink
 
 MARK = "#runbook.release trailer"
 LONGEST = 256
+PIECE = 256 << 10
 _TRAILER = re.compile(
     rb"\n"
     + MARK.encode()
@@ -62,19 +63,21 @@ class Count:
 
 
 class Tail:
-    """Passes a stream on to a sink, all but what may be its trailer; ``count`` is of what was passed on."""
+    """Passes a stream on to a sink, all but what may be its trailer; ``count`` is of what was passed on.
+
+    What comes in many small frames goes on in few pieces.
+    """
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._held = b""
+        self._held = bytearray()
         self.count = Count()
 
     def take(self, data: bytes) -> None:
-        held = self._held + data
-        if len(held) > LONGEST:
-            self._pass(held[:-LONGEST])
-            held = held[-LONGEST:]
-        self._held = held
+        self._held += data
+        if len(self._held) >= PIECE:
+            self._pass(bytes(self._held[:-LONGEST]))
+            del self._held[:-LONGEST]
 
     def _pass(self, data: bytes) -> None:
         self.count.take(data)
@@ -82,8 +85,8 @@ class Tail:
 
     def end(self) -> Trailer | None:
         """The trailer, or None if the stream has none. What was held back is passed on before."""
-        told, before = cut(self._held)
-        if told is not None and before:
+        told, before = cut(bytes(self._held))
+        if before:
             self._pass(before)
         return told
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 from itertools import pairwise
+from unittest.mock import patch
 
+from ansible_collections.runbook.release.plugins.module_utils.postgres import trailer
 from ansible_collections.runbook.release.plugins.module_utils.postgres.trailer import (
     MARK,
     Count,
@@ -34,8 +36,9 @@ def ending(data: bytes, rc: int = 0, tee: int = 0) -> bytes:
 def passed(pieces: list[bytes]) -> tuple[bytes, Trailer | None, Count]:
     got = bytearray()
     tail = Tail(got.extend)
-    for piece in pieces:
-        tail.take(piece)
+    with patch.object(trailer, "PIECE", 2 * trailer.LONGEST):
+        for piece in pieces:
+            tail.take(piece)
     told = tail.end()
     return bytes(got), told, tail.count
 
