@@ -45,9 +45,7 @@ def psql(*sql: str) -> list[str]:
 
 
 UP = psql("alter table orders add note text", "update version set revision = 2", "select 'migrated'")
-WAITING = """do $$ begin
-while not exists (select from go) loop perform pg_sleep(0.1); end loop;
-end $$"""
+WAITING = "do 'begin while not exists (select from go) loop perform pg_sleep(0.1); end loop; end'"
 SLOW = psql(WAITING, "update version set revision = 2")
 
 

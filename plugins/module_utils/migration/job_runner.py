@@ -31,6 +31,7 @@ class AsJob(Runner):
 
     def __init__(self, client: KubeClient, task: Task) -> None:
         self._client, self._task = client, task
+        self._left: frozenset[str] = frozenset()
         self.asks_freely = not client.dry_run
         self.what = f"image {task.image}"
 
@@ -50,16 +51,19 @@ class AsJob(Runner):
     def underway(self) -> bool:
         task = self._task
         jobs = self._client.list(JOB, task.namespace, f"{MIGRATION}={slug(task.migration)}")
-        return any(outcome(job) is None and image_of(job) == task.image for job in jobs)
+        left = (job for job in jobs if outcome(job) is None and image_of(job) == task.image)
+        self._left = frozenset(str(job["metadata"]["name"]) for job in left)
+        return bool(self._left)
 
     def _started(self, argv: Sequence[str], *, alone: bool) -> Obj:
-        """The Job of this command that runs already, or a new one."""
+        """The Job of this command that runs, or ran when we first looked, or a new one."""
         task = self._task
         labels = task.labels(argv)
         jobs = self._client.list(JOB, task.namespace, f"{DATABASE}={labels[DATABASE]}")
         mine, running = by_digest(jobs, labels[DIGEST])
-        if running:
-            return running
+        found = running or next((job for job in mine if job["metadata"]["name"] in self._left), None)
+        if found:
+            return found
         if alone:
             _check_alone(jobs, task)
         number = max(map(number_of, mine), default=0) + 1

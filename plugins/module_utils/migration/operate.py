@@ -95,8 +95,10 @@ def operate(request: Request, book: Book) -> Outcome:
 
 
 def _observe(request: Request) -> Have:
+    """First whether it runs already: what ends from then on is in the revision, or is waited for."""
+    underway = request.kind.underway()
     found = revision.read(request.server, request.database, request.source)
-    sessions = [] if request.kind.underway() else busy(request.server, request.database)
+    sessions = [] if underway else busy(request.server, request.database)
     return Have(request.where, found, request.kind.history(), sessions)
 
 

@@ -155,3 +155,13 @@ def test_a_lost_lock_ends_the_wait_and_leaves_the_job() -> None:
     with pytest.raises(Refused, match="somebody else's"):
         AsJob(cluster, TASK).run(UP, lost, changes=True)  # type: ignore[arg-type]
     assert cluster.deleted == []
+
+
+def test_a_job_that_ends_between_the_look_and_the_start_is_not_started_again() -> None:
+    left = job_of(TASK, UP, 1)
+    cluster = ScriptedCluster(nothing, jobs=(left,), pods=(pod("Succeeded"),))
+    runner = AsJob(cluster, TASK)  # type: ignore[arg-type]
+    assert runner.underway()
+    ends("Complete")(cluster.jobs)
+    assert runner.run(UP, changes=True) == "pod-1 said this\n"
+    assert cluster.created == []
