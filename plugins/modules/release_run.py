@@ -82,17 +82,14 @@ options:
     type: dict
     default: {}
   changes:
-    description:
-      - Whether the plan has anything to do. If it has not, and no release is unfinished, no lock is taken and nothing
-        is recorded.
+    description: Whether the plan has anything to do. If not, and nothing is unfinished, nothing is recorded.
     type: bool
     default: true
   resume:
     description:
       - What to do with an unfinished release of O(version).
       - V(continue) goes on where it stands, if what it releases is still the same.
-      - V(rollback) goes back.
-      - V(ask) refuses, and says where it stands and how to go on.
+      - V(rollback) goes back. V(ask) refuses, and says where it stands and how to go on.
       - A release that was on its way back already only ever goes back.
       - V(forward) gives up an unfinished release of another version where it stands, and begins O(version), or the
         restore. It is for a release that must not go back, because of a migration, say.
@@ -107,9 +104,7 @@ options:
     type: bool
     default: false
   reason:
-    description:
-      - With O(takeover) why the lock is taken, with O(state=ended) why the release ended so, with O(state=lifted) why
-        the version may be released again.
+    description: Why the lock is taken over, why the release ended so, or why the version may be tried again.
     type: str
   holder:
     description:
@@ -121,9 +116,7 @@ options:
     type: int
     default: 60
   mirror:
-    description:
-      - Folder for copies of the ledgers on the machine the module runs on. Each release has a folder of its own there,
-        named after its id, and the index has C(index).
+    description: Folder for copies of the ledgers on this machine, one a release by its id, and C(index).
     type: path
   signing_key:
     description:
@@ -172,7 +165,6 @@ requirements:
   - rfc8785
 seealso:
   - module: runbook.release.release_info
-  - module: runbook.release.release_lock
   - module: runbook.release.release_ledger
 notes:
   - "Needs the RBAC verbs C(get), C(list), C(create) and C(patch) for C(configmaps), and C(get), C(create) and C(patch)
@@ -195,10 +187,6 @@ EXAMPLES = r"""
     steps: [5, 25, 100]
     mirror: /var/lib/releases/shop
   register: begun
-
-- name: Go on only if there is something to do
-  ansible.builtin.meta: end_host
-  when: begun.decision == 'nothing'
 
 - name: End it
   runbook.release.release_run:
@@ -229,9 +217,8 @@ sentence:
   type: str
   returned: success
   sample: >-
-    Release shop-prod-1-4-0-20261124t190000z of 1.4.0, begun by bob@laptop at 2026-11-24T19:00:00.123456Z, stands in the
-    middle of 'switch web to 25' (api 25 %, web 25 %); bob@laptop recorded last, at 2026-11-24T19:03:12.654321Z; it
-    continues.
+    Release shop-prod-1-4-0-20261124t190000z of 1.4.0, begun by bob@laptop at 2026-11-24T19:00:00.123456Z, stands after
+    'switch web to 25' (api 25 %, web 25 %); it continues.
 run:
   description: What every other module of the release takes as its option C(run); empty if there is nothing to do.
   type: dict
