@@ -221,8 +221,10 @@ def test_a_set_and_a_daemon_that_cannot_start_go_back(case: Case) -> None:
 
 def test_a_failed_release_that_is_tried_again_still_goes_back_to_before_it(case: Case) -> None:
     case.release("1", workload("api", GOOD))
-    with pytest.raises(NotReady):
-        case.release("2", workload("api", MISSING))
+    later = workload("web", GOOD, replicas=0)
+    with pytest.raises(NotReady) as failure:
+        case.release("2", workload("api", MISSING), later, waves=Waves((("api",),)))
+    assert (failure.value.details["not_begun"], "web" in case.all()) == (["Deployment web"], False)
     case.release("2", workload("api", BETTER, env={"MENDED": "yes"}))
     specs = case.specs()
     assert specs["api"]["template"]["spec"]["containers"][0]["env"] == [{"name": "MENDED", "value": "yes"}]
