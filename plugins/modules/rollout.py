@@ -36,8 +36,8 @@ options:
       - V(released) brings everything to O(source). A release that did not come to its end goes on. What an object was
         is then still what it was before that release began.
       - V(restored) takes the newest release of the unit back if it is of O(version), and does nothing otherwise. Only
-        what that release has changed goes back, and no further than it was. What it has created is deleted if it
-        is a workload, and left otherwise.
+        what that release has changed goes back, and no further than it was, whoever else has changed it since. What
+        it has created is deleted if it is a workload, and left otherwise.
     type: str
     choices: [released, restored]
     default: released

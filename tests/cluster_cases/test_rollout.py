@@ -32,7 +32,7 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.chain impor
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.lock.decide import Want as LockWant
 from ansible_collections.runbook.release.plugins.module_utils.lock.keep import keep
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, Done
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, Done, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Image, Strategy, Want, Waves
 from ansible_collections.runbook.release.plugins.module_utils.rollout.operate import Outcome, Request, operate
@@ -88,7 +88,8 @@ class Case:
     """A namespace of its own, and the module in it."""
 
     def __init__(self, client: KubeClient, namespace: str) -> None:
-        self.client, self.namespace, self.book = client, namespace, Recorder()
+        self.client, self.namespace = client, namespace
+        self.book: Book = Recorder()
 
     def run(self, version: str, source: Source | None = None, check: bool = False, **more: Any) -> Outcome:
         """Released with a source, restored without one or with a policy."""
@@ -189,6 +190,7 @@ def test_sixteen_at_once_and_exactly_those_that_changed_go_back(case: Case) -> N
     assert (case.specs(), case.tags()) == (specs, dict.fromkeys(SERVICES, GOOD))
     assert not case.run("2").plan.changes
     assert case.versions() == after
+    assert isinstance(case.book, Recorder)
     assert case.book.told[-2:] == ["unroll shop: 8 workloads", "unroll shop: done"]
 
 
@@ -219,8 +221,10 @@ def test_a_set_and_a_daemon_that_cannot_start_go_back(case: Case) -> None:
 
 def test_a_failed_release_that_is_tried_again_still_goes_back_to_before_it(case: Case) -> None:
     case.release("1", workload("api", GOOD))
-    with pytest.raises(NotReady):
-        case.release("2", workload("api", MISSING))
+    later = workload("web", GOOD, replicas=0)
+    with pytest.raises(NotReady) as failure:
+        case.release("2", workload("api", MISSING), later, waves=Waves((("api",),)))
+    assert (failure.value.details["not_begun"], "web" in case.all()) == (["Deployment web"], False)
     case.release("2", workload("api", BETTER, env={"MENDED": "yes"}))
     specs = case.specs()
     assert specs["api"]["template"]["spec"]["containers"][0]["env"] == [{"name": "MENDED", "value": "yes"}]
@@ -336,22 +340,22 @@ def test_a_kustomization_is_built_and_released(case: Case, tmp_path: Path) -> No
 
 
 def test_a_release_is_in_the_ledger_and_whoever_lost_the_lock_writes_nothing(case: Case) -> None:
-    def held(by: str) -> Obj:
+    def held(by: str) -> Run:
         lock = LockWant(f"{case.namespace}/shop", "held", by, by, 30, None, True, "a test")
         after = keep(case.client, lock).after
         assert after
-        return Run("shop-1", case.namespace, "shop", after.token, by).report() | {"mirror": None, "signing_key": None}
+        return Run("shop-1", case.namespace, "shop", after.token, by)
 
     first = held("alice")
-    for version in ("1", "2"):
-        result = case.module(version, [configuration("settings", version)], run=first).communicate(timeout=60)[0]
-        assert json.loads(result)["changed"]
-    assert json.loads(case.module("2", state="restored", run=first).communicate(timeout=60)[0])["changed"]
-    store = Store(case.client, case.namespace, "shop-1")
-    told = [Entry.parse(text).what for text in store.texts()]
-    assert told == [f"{step} shop: {moment}" for step in ("roll", "roll", "unroll") for moment in ("begins", "done")]
-    held("bob")
-    before = case.specs()["settings"]
-    refused = json.loads(case.module("3", [configuration("settings", "3")], run=first).communicate(timeout=60)[0])
-    assert "bob" in refused["msg"]
-    assert case.specs()["settings"] == before
+    with journal(case.client, first) as case.book:
+        case.release("1", configuration("settings", "1"))
+        case.release("2", configuration("settings", "2"))
+        case.run("2")
+        told = [Entry.parse(text).what for text in Store(case.client, case.namespace, "shop-1").texts()]
+        assert told == [
+            f"{step} shop: {moment}" for step in ("roll", "roll", "unroll") for moment in ("begins", "done")
+        ]
+        held("bob")
+        with pytest.raises(Refused, match="bob"):
+            case.release("3", configuration("settings", "3"))
+    assert case.specs()["settings"] == {"value": "1"}
