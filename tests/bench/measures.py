@@ -15,6 +15,7 @@ from typing import Any
 
 from criteria import criteria
 from judge import judge_table
+from rollout import rollout
 from runner import RECORDS, ROOT, Asker, Line, must, playbook
 
 GOOD, BETTER, CRASHING = "6.9.2", "6.9.3", "6.9.5"
@@ -177,4 +178,5 @@ MEASURES: dict[str, Callable[[], Iterator[Line]]] = {
     "zeros": zeros,
     "criteria": criteria,
     "judge": judge_table,
+    "rollout": rollout,
 }

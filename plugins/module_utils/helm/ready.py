@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import NotReady
 from ..kube.kinds import DEPLOYMENT, ENDPOINTSLICE, EVENT, POD, REPLICASET, SERVICE, STATEFULSET
+from ..kube.problems import awaits_node
 from ..kube.readiness import Problem, Watchdog, current_pods_of, ready_endpoints, restarts, selects, workload_ready
 from ..kube.watch import Snapshot, Watch
 from ..traffic.entry import SERVICE_NAME_LABEL
@@ -22,7 +23,6 @@ if t.TYPE_CHECKING:
 
 KINDS = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
 SHOWN = 2
-_NODE_COMING = ("TriggeredScaleUp", "Nominated")
 
 
 @dataclass
@@ -112,7 +112,7 @@ class Judge:
             missing += [f"{key[0]} {key[1]}: {text}" for text in _lacking(workload, count)]
         missing += self._unserved(snapshot)
         certain, problems = self._watchdog.judge(workloads, pods, objects[EVENT], snapshot.at)
-        certain = [one for one in certain if not _awaits_node(one, objects[EVENT])]
+        certain = [one for one in certain if not awaits_node(one, objects[EVENT])]
         proven = snapshot.live and not missing and not problems and self._stable_since(pods, snapshot.at)
         if missing:
             self._ready_since = None
@@ -154,11 +154,3 @@ def _lacking(workload: Obj, count: int) -> list[str]:
 def _alive(pod: Obj) -> bool:
     phase = (pod.get("status") or {}).get("phase")
     return not meta(pod).get("deletionTimestamp") and phase not in ("Succeeded", "Failed")
-
-
-def _awaits_node(problem: Problem, events: t.Iterable[Obj]) -> bool:
-    """Whether an autoscaler has already said that it brings a node for the pod."""
-    return problem.reason == "Unschedulable" and any(
-        event.get("reason") in _NODE_COMING and (event.get("involvedObject") or {}).get("name") == problem.pod
-        for event in events
-    )

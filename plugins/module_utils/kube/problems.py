@@ -30,6 +30,7 @@ _WAITING: dict[str, float] = {
 # Why a node gives up a pod that its owner then replaces elsewhere.
 _REPLACED = ("Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated", "NodeLost")
 _SETUP_EVENTS = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
+_NODE_COMING = ("TriggeredScaleUp", "Nominated")
 _WRONG_ANSWER = re.compile(r"statuscode: 4(?!08|25|29)\d\d")
 
 
@@ -247,3 +248,11 @@ class Watchdog:
                     cause=_cause(last),
                 )
         return None
+
+
+def awaits_node(problem: Problem, events: t.Iterable[Obj]) -> bool:
+    """Whether an autoscaler has already said that it brings a node for the pod."""
+    return problem.reason == "Unschedulable" and any(
+        event.get("reason") in _NODE_COMING and (event.get("involvedObject") or {}).get("name") == problem.pod
+        for event in events
+    )

@@ -4,20 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..kube.kinds import EVENT, POD, REPLICASET, Kind
-from ..kube.problems import Problem, Watchdog, occurrences, pod_problem, workload_problem
+from ..kube.problems import Problem, Watchdog, awaits_node, occurrences, pod_problem, workload_problem
 from ..kube.readiness import current_pods_of, restarts, workload_ready
 from ..kube.watch import Snapshot
 from .model import CONTROLLERREVISION, WORKLOADS, Key, titled
 from .revisions import HASH, newest_of
 
 Obj = Mapping[str, Any]
-
-_NODE_COMING = ("TriggeredScaleUp", "Nominated")
 
 
 @dataclass
@@ -171,11 +169,3 @@ def _hash(obj: Obj) -> str:
 
 def _uid(obj: Obj) -> str:
     return str(obj["metadata"].get("uid", ""))
-
-
-def awaits_node(problem: Problem, events: Iterable[Obj]) -> bool:
-    """Whether an autoscaler has already said that it brings a node for the pod."""
-    return problem.reason == "Unschedulable" and any(
-        event.get("reason") in _NODE_COMING and (event.get("involvedObject") or {}).get("name") == problem.pod
-        for event in events
-    )
