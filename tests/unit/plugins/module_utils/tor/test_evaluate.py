@@ -97,17 +97,16 @@ def test_a_verdict_says_what_it_saw():
 
 def test_a_source_that_hangs_holds_up_nobody():
     began = time.monotonic()
-    gate = evaluate([criterion(hang), *[criterion(1) for dummy in range(20)]], World(), deadline=0.3)
-    assert time.monotonic() - began < 3
+    gate = evaluate([criterion(hang), *[criterion(1) for dummy in range(20)]], World(), deadline=3)
+    assert time.monotonic() - began < 15
     assert [verdict.verdict for verdict in gate.verdicts] == ["insufficient", *["pass"] * 20]
     assert not gate.passed
 
 
-def test_fifty_that_wait_take_as_long_as_one():
-    began = time.monotonic()
-    gate = evaluate([criterion(lambda ask: time.sleep(0.2) or 1) for dummy in range(50)], World())
+def test_fifty_are_asked_at_once():
+    together = threading.Barrier(50, timeout=20)
+    gate = evaluate([criterion(lambda ask: together.wait(), timeout=30) for dummy in range(50)], World())
     assert gate.passed
-    assert time.monotonic() - began < 1.5
 
 
 def test_a_thousand_are_possible():
@@ -153,11 +152,16 @@ def test_of_very_many_only_some_are_at_work_at_once():
 def test_many_that_hang_delay_nobody_for_long():
     crowd, asked = Crowd(), []
     began = time.monotonic()
-    quick = [criterion(lambda ask: asked.append(time.monotonic()) or 1) for dummy in range(20)]
-    evaluate([*[criterion(crowd, timeout=20)] * 30, *quick], World(), deadline=3)
-    crowd.go.set()
+
+    def quick(ask):
+        asked.append(time.monotonic())
+        if len(asked) == 20:
+            crowd.go.set()
+        return 1
+
+    evaluate([*[criterion(crowd, timeout=20)] * 30, *[criterion(quick) for dummy in range(20)]], World())
     assert len(asked) == 20
-    assert max(asked) - began < 3
+    assert max(asked) - began < 15
 
 
 @pytest.mark.usefixtures("narrow")
