@@ -51,14 +51,12 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details:
-      - It says what it would make, prove or delete, and finds out whether it could. Nothing is dumped.
+    details: It says what it would make, prove or delete, and finds out whether it could. Nothing is dumped.
   diff_mode:
     support: full
   idempotent:
     support: partial
-    details:
-      - Except with O(server.cronjob), which runs once more each time.
+    details: Except with O(server.cronjob), which runs once more each time.
 requirements:
   - age, with O(encryption)
 seealso:
@@ -81,8 +79,7 @@ EXAMPLES = r"""
     database: shop
     if_younger_than: 1 h
     server: {mode: exec, namespace: shop, selector: app=postgres, user: postgres}
-    store:
-      s3: {bucket: backups, prefix: prod/shop, endpoint: https://s3.example.com, object_lock_days: 14}
+    store: {s3: {bucket: backups, prefix: prod/shop, endpoint: https://s3.example.com, object_lock_days: 14}}
     encryption:
       recipients: ["{{ backup_public_key }}"]
       identity_file: /etc/backup/key.txt

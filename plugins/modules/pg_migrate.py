@@ -161,8 +161,7 @@ attributes:
     support: full
   idempotent:
     support: partial
-    details:
-      - A command without O(history) and O(to) is run every time, since nobody knows whether anything is pending.
+    details: A command without O(history) and O(to) is run every time, since nobody knows whether anything is pending.
 notes:
   - With O(job) it needs the RBAC verbs C(list), C(watch), C(create) and C(delete) for C(jobs.batch), C(list) and
     C(watch) for C(pods), and C(get) for C(pods/log) and for the workload in O(job.like).

@@ -68,10 +68,8 @@ options:
     default: 60
   hold:
     description:
-      - Go on evaluating for so many seconds. The first blocking criterion that fails ends it at once, otherwise the
-        last evaluation counts.
-      - What is V(insufficient) or in V(error) in between may still pass in the end.
-      - A baseline is captured once.
+      - Go on evaluating for so many seconds, but capture a baseline once. The first blocking criterion that fails ends
+        it at once, otherwise the last evaluation counts. What is V(insufficient) or V(error) meanwhile may still pass.
     type: float
     default: 0
   fail:
