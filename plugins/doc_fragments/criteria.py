@@ -35,7 +35,7 @@ options:
             with its path prefix, and C(ca_cert), the PEM file to trust. Or C(service), C(port) and C(namespace) of a
             Service, which is asked through the API server, and which no password or C(Authorization) reaches."
           - "Database, of C(sql) and C(model): C(host), C(port) (5432), C(database) and C(user) of a PostgreSQL server,
-            with a password. C(sslmode) as libpq knows it (C(prefer)), C(ca_cert)."
+            with a password. C(sslmode) as libpq knows it (C(verify-full), but for this machine), C(ca_cert)."
           - "Report, of C(k6), C(junit), C(coverage), C(trivy), C(licences), C(model) and C(json): C(path) of the file
             on the machine that evaluates. C(component), the one of the release whose image it is on. C(newer_than),
             C(version) and C(digest) say what it has to be about, in place of O(subject). C(time_zone) of a report whose

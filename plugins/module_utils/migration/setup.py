@@ -33,7 +33,7 @@ Params = Mapping[str, Any]
 _LIKE = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
 _FIRST_TO_NOTICE = 140000
 _NOTICE = 5000
-_LOGIN = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert"}
+_LOGIN = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGSSLROOTCERT": "sslrootcert"}
 
 
 def needs_cluster(params: Params) -> bool:
@@ -85,6 +85,8 @@ def _environment(params: Params, options: str) -> dict[str, str]:
     """What libpq reads, so that the database is named once; the own environment of the option comes last."""
     server = params["server"] if params["server"]["mode"] == "tcp" else {}
     login = {name: str(server[option]) for name, option in _LOGIN.items() if server.get(option)}
+    if mode := reach.sslmode_of(server) if server else "":
+        login["PGSSLMODE"] = mode
     session = {"PGDATABASE": params["database"], "PGOPTIONS": options, "PGAPPNAME": APPLICATION}
     return {**login, **session, **{name: str(value) for name, value in (params["environment"] or {}).items()}}
 

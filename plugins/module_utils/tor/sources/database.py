@@ -35,7 +35,7 @@ class Rows:
 class Database:
     """`host`, `port` (5432), `database` and `user` of a PostgreSQL server; its password by `password_file` (path),
     `password_secret` ({name, key, namespace} of a Secret in the cluster) or `password_environment` (variable);
-    `sslmode` as libpq knows it (prefer) and `ca_cert`, the PEM file to trust.
+    `sslmode` as libpq knows it (verify-full, but for this machine) and `ca_cert`, the PEM file to trust.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Database:
     password_file: str = ""
     password_secret: dict[str, str] = field(default_factory=dict)
     password_environment: str = ""
-    sslmode: str = "prefer"
+    sslmode: str = ""
     ca_cert: str = ""
 
     @property
@@ -53,7 +53,7 @@ class Database:
         return Reference("password", self.password_file, self.password_secret, self.password_environment)
 
     def database_mistakes(self) -> list[str]:
-        modes = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+        modes = ("", "disable", "allow", "prefer", "require", "verify-ca", "verify-full")
         wrong = [] if self.sslmode in modes else [f".sslmode: {self.sslmode!r} is none of {', '.join(modes)}"]
         return self._password.mistakes() + wrong
 
@@ -81,13 +81,15 @@ class Database:
     def _session(self, password: str, deadline: float) -> Iterator[_Session]:
         import psycopg2
 
+        from ...postgres.reach import sslmode_of
+
         connection = psycopg2.connect(
             host=self.host,
             port=self.port,
             dbname=self.database,
             user=self.user,
             password=password or None,
-            sslmode=self.sslmode,
+            sslmode=sslmode_of({"host": self.host, "sslmode": self.sslmode}) or None,
             sslrootcert=self.ca_cert or None,
             application_name="runbook.release",
             async_=True,
