@@ -110,7 +110,7 @@ notes:
     C(watch) for C(pods).
 """
 
-    SCRATCH = (
+    SCRATCH: str = (
         DOCUMENTATION.partition("requirements:")[0]
         .replace("  server:\n", "  scratch:\n", 1)
         .replace(

@@ -112,7 +112,9 @@ class KubeClient:
             if not token:
                 return
 
-    def watch(self, kinds: t.Sequence[Watch], deadline: float, *, tick: float = 1.0) -> t.Iterator[Snapshot]:
+    def watch(
+        self, kinds: t.Sequence[Watch], deadline: float, *, tick: float = 1.0
+    ) -> t.Generator[Snapshot, None, None]:
         """Snapshots of everything watched: a full one first, then one after every change and every ``tick`` seconds.
 
         Ends at ``deadline`` (on the clock of ``time.monotonic``).

@@ -58,7 +58,9 @@ class Snapshot:
     at: float = field(default_factory=time.monotonic)
 
 
-def snapshots(client: KubeClient, watches: t.Sequence[Watch], deadline: float, tick: float) -> t.Iterator[Snapshot]:
+def snapshots(
+    client: KubeClient, watches: t.Sequence[Watch], deadline: float, tick: float
+) -> t.Generator[Snapshot, None, None]:
     """A full snapshot first, then one after each burst of changes and at least every ``tick`` seconds."""
     events: queue.Queue[_Event] = queue.Queue()
     followers = [_Follower(client, watch, index, events, deadline) for index, watch in enumerate(watches)]

@@ -81,16 +81,15 @@ def same(server: Server, database: str, store: Store, manifest: Manifest) -> Ite
     yield from compare.extensions(manifest.extensions, now.extensions)
 
 
-def _restored(server: Server, store: Store, manifest: Manifest, jobs: int, *, full: bool) -> Iterator[Check]:
+def _restored(server: Server, store: Store, manifest: Manifest, jobs: int, *, full: bool) -> list[Check]:
     bring.require(server, manifest)
     live = scratch.oid_of(server, manifest.database)
     room.require(server, manifest.database if live else "", manifest)
     recorded = Properties.of(manifest.properties or {})
     with scratch.made(server, recorded, manifest.database, live, f"proof of backup {manifest.id}") as made:
         bring.fill(server, made.name, store, manifest, jobs)
-        yield from same(server, made.name, store, manifest)
-        if full:
-            yield from sound(server, made.name)
+        checks = list(same(server, made.name, store, manifest))
+        return [*checks, *sound(server, made.name)] if full else checks
 
 
 def sound(server: Server, database: str) -> list[Check]:

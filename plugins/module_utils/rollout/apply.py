@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import NotReady
 from ..helm.objects import Obj, meta
@@ -69,8 +69,7 @@ class Executor:
         """One watch per kind for all waves; it begins when the first wave waits."""
         kinds = [*WORKLOADS.values(), REPLICASET, CONTROLLERREVISION, POD, EVENT]
         watches = [Watch(kind, self.want.namespace) for kind in kinds]
-        snapshots = cast("Generator[Snapshot]", self.client.watch(watches, self.deadline, tick=0.5))
-        with contextlib.closing(snapshots):
+        with contextlib.closing(self.client.watch(watches, self.deadline, tick=0.5)) as snapshots:
             yield snapshots
 
     def _wait(self, snapshots: Iterator[Snapshot], judge: Judge, later: Sequence[str]) -> None:

@@ -113,7 +113,7 @@ def bare(obj: Mapping[str, Any]) -> Obj:
     """Without what controllers and the API server write."""
     plain = {key: value for key, value in obj.items() if key != "status"}
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _SERVERS}
-    annotations = {name: text for name, text in (metadata.pop("annotations", None) or {}).items()}
+    annotations = metadata.pop("annotations", None) or {}
     kept = {name: text for name, text in annotations.items() if not is_foreign(name)}
     plain["metadata"] = {**metadata, **({"annotations": kept} if kept else {})}
     return plain

@@ -15,8 +15,7 @@ SHARED = {"path": "/backups"}
 
 
 def one(backups: dict[str, Any] | None = None, **given: Any) -> dict[str, Any]:
-    (found,) = databases([{"name": "shop", "server": SERVER, **given}], backups).values()
-    return found
+    return databases([{"name": "shop", "server": SERVER, **given}], backups)["shop"]
 
 
 @pytest.mark.parametrize(
