@@ -57,11 +57,14 @@ class ArgumentSpec:
 
 @contextlib.contextmanager
 def failing_cleanly(module: AnsibleModule) -> t.Iterator[None]:
-    """Turn our errors, and a library that is not installed, into ``fail_json``; anything else is a bug and shows."""
+    """Turn our errors, and a library that is not installed, into ``fail_json``; anything else is a bug and shows.
+
+    The result ``record`` is the error without the words of others, for what is kept for good.
+    """
     try:
         yield
     except ReleaseError as error:
-        module.fail_json(msg=str(error), **error.details)
+        module.fail_json(msg=str(error), **{**error.details, "record": error.record})
     except ImportError as error:
         library = (error.name or "").partition(".")[0]
         if not library or library == "ansible_collections":

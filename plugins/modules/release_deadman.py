@@ -211,7 +211,8 @@ def watch(client: KubeClient, params: Report, run: Run) -> Report:
 
 def remove(client: KubeClient, params: Report, run: Run | None) -> Report:
     lease = run.lease if run else lease_name(params["system"], params["environment"])
-    changed = absent(client, run.namespace if run else params["namespace"], lease)
+    with journal(client, run):
+        changed = absent(client, run.namespace if run else params["namespace"], lease)
     return {"changed": changed, "name": name_of(lease)}
 
 

@@ -187,6 +187,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.drift_obse
     newest_revisions,
     take,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.register import Register, index_of
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
@@ -221,7 +222,8 @@ def record(client: KubeClient, params: Report) -> Report:
     before, after = recorded(entries), state(release, parts)
     changed = bool(before.interim) or before.parts is None or state(before.release, before.parts) != after
     if changed:
-        index.add(STATE, after)
+        with journal(client, run):
+            index.add(STATE, after)
     objects = sum(len(part.fingerprints) for part in parts.values())
     return {"changed": changed, "release": release, "objects": objects, "warnings": index.warnings}
 

@@ -232,6 +232,11 @@ run:
     ttl: 60
     mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
     signing_key: /home/alice/.ssh/id_ed25519
+version:
+  description: Version of the release that begins, goes on or is taken back; empty of a restore.
+  type: str
+  returned: with O(state=begun)
+  sample: 1.4.0
 plan:
   description: Digest of the plan with which the release began.
   type: str
@@ -250,7 +255,6 @@ weight:
   description: The highest percentage of the traffic that the new version of any component got, or was about to get.
   type: int
   returned: with O(state=begun)
-  sample: 25
 at:
   description: The step that began and is not done; empty if there is none.
   type: str
@@ -287,11 +291,7 @@ hold:
   description: The hold that was lifted, or that forbids the release; empty if there was none.
   type: dict
   returned: with O(state=lifted), and when refused because of it
-  sample:
-    version: 1.4.0
-    verdict: rolled back
-    release: shop-prod-1-4-0-20261124t190000z
-    since: "2026-11-24T19:12:00.123456Z"
+  sample: {version: 1.4.0, verdict: rolled back, release: shop-prod-1-4-0-20261124t190000z, since: "2026-11-24T19:12Z"}
 changed_inputs:
   description: What is not the same as when the release began.
   type: list

@@ -131,7 +131,10 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
     if have and have.holder and not have.expired(now) and decision.kind != NOTHING:
         owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
         decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
-    return _report(asked, decision, seen.story, changed=decision.kind != NOTHING)
+    return {
+        **_report(asked, decision, seen.story, changed=decision.kind != NOTHING),
+        "version": _about(asked, seen.index),
+    }
 
 
 def _locked(client: KubeClient, asked: Begin) -> Outcome:
@@ -162,7 +165,12 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
         _start(asked, seen.index, index, run, own)
     _note_whose(outcome, decision, seen.story, own)
     report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
-    return {**report, "run": run.report(), "taken_over": dict(outcome.plan.taken_over or {})}
+    return {
+        **report,
+        "version": _about(asked, seen.index),
+        "run": run.report(),
+        "taken_over": dict(outcome.plan.taken_over or {}),
+    }
 
 
 def _new_id(asked: Begin, index: Index, held: Record) -> str:
@@ -176,6 +184,11 @@ def _version(asked: Begin, index: Index) -> str:
     if asked.want.kind == RESTORE:
         return ""
     return asked.want.version or (index.newest.version if index.newest else "")
+
+
+def _about(asked: Begin, index: Index) -> str:
+    """The version of the release that begins or goes on."""
+    return index.unfinished.version if index.unfinished else _version(asked, index)
 
 
 def _seen(client: KubeClient, asked: Begin, index: Index) -> Seen:
@@ -271,6 +284,7 @@ def _report(
         "decision": decision.kind,
         "sentence": decision.sentence + ".",
         "run": {},
+        "version": asked.want.version,
         "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
         "plan": str(story.begun.get("plan", asked.plan)),
         "inputs": dict(story.begun.get("inputs", asked.want.inputs)),

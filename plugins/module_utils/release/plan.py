@@ -48,6 +48,7 @@ def make(given: Mapping[str, Any]) -> Plan:
     shift, witness = given["shift"], given["witness"]
     if not shift["steps"]:
         raise Refused("shift.steps is empty, so no traffic would ever move", remedy="set it, ending with 100")
+    _refuse_mixture(components, given["resumed"])
     steps = [100] if any(one["first"] for one in components) else shift["steps"]
     content = {
         "type": TYPE,
@@ -67,6 +68,18 @@ def make(given: Mapping[str, Any]) -> Plan:
         "typical_seconds": round(given["typical_seconds"]),
     }
     return Plan({**content, "inputs": inputs_of(content)})
+
+
+def _refuse_mixture(components: Sequence[Mapping[str, Any]], resumed: bool) -> None:
+    """A first release has no step to stop at and nothing to go back to, which what is live already must not share."""
+    new = [one["name"] for one in components if one["first"]]
+    if 0 < len(new) < len(components) and not resumed:
+        raise Refused(
+            f"{', '.join(new)} would be released for the first time, beside components that are live already",
+            where="release_components",
+            remedy="release what is new alone first, with only that in release_components",
+            first=new,
+        )
 
 
 def expect(plan: Plan, given: Mapping[str, Any], where: str) -> None:

@@ -104,6 +104,10 @@ OPTIONS: Options = {
 }
 
 
+BESIDE = {"components": [component(), component(name="search")], "staged": {"shop": staged(), "search": staged()}}
+BESIDE["staged"]["search"]["first"] = True
+
+
 def options(**changes: Any) -> Options:
     """The options with some of them changed; a dotted name is changed inside."""
     given = copy.deepcopy(OPTIONS)
@@ -364,3 +368,10 @@ def test_five_roles_sign_the_digest_and_a_changed_plan_has_no_approval(
         approve(plan, state="signed", role=role, key=str(tmp_path / role))
     assert approve(run(approved=str(approved)), **verified)["missing"] == {}
     assert set(approve(run(version="1.6.1"), **verified)["missing"]) == set(ROLES)
+
+
+def test_what_is_new_is_not_released_beside_what_is_live(run: Run) -> None:
+    refused = run(**BESIDE)
+    assert refused["failed"]
+    assert "search would be released for the first time, beside components that are live already" in refused["msg"]
+    assert not run(**BESIDE, resumed=True).get("failed"), "a first release of both that was interrupted goes on"

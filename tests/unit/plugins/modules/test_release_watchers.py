@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -104,8 +105,9 @@ SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "setti
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """A ledger that works, and a system that is one ConfigMap."""
+    """A ledger that works, a lock that everybody holds, and a system that is one ConfigMap."""
     cluster = Cluster()
+    monkeypatch.setattr(release_drift, "journal", lambda client, run: contextlib.nullcontext())
     known = {Ref.of(SETTINGS): SETTINGS}
     part = Part("blue", "shop-blue", 3, "1", {ref: fingerprint(obj) for ref, obj in known.items()})
 
@@ -146,6 +148,20 @@ def test_a_run_with_a_stale_token_records_nothing(run: Run, cluster: Cluster) ->
     result = run(release_drift, state="recorded", components=[SHOP], run=RUN)
     assert result["failed"]
     assert "fencing token 7 is stale" in result["msg"]
+
+
+@pytest.mark.parametrize("module", [release_drift, release_deadman], ids=["drift", "deadman"])
+def test_a_run_that_lost_the_lock_changes_nothing_any_more(
+    run: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
+    def lost(client: Any, run: Any) -> Any:
+        raise Refused("bob@b holds the lock")
+
+    monkeypatch.setattr(module, "journal", lost)
+    monkeypatch.setattr(release_deadman, "kube_client", lambda module: cluster)
+    state = {"state": "recorded", "components": [SHOP]} if module is release_drift else {"state": "absent"}
+    assert "bob@b holds the lock" in run(module, **state, run=RUN)["msg"]
+    assert not cluster.store(INDEX).texts()
 
 
 def test_a_change_can_be_accepted_without_a_release(run: Run, cluster: Cluster) -> None:

@@ -297,10 +297,20 @@ def test_a_release_that_is_taken_back_by_hand_is_a_release_of_its_own_and_holds_
     nameless = replace(ALICE, want=replace(ALICE.want, version=""))
     taken_back = begin(api.client(), nameless)
     assert (taken_back["decision"], "1.4.0" in taken_back["sentence"]) == ("back", True)
+    assert taken_back["version"] == "1.4.0"
     end(api.client(), run_of(taken_back), End("rolled back"))
     assert begin(api.client(), nameless)["decision"] == "nothing"
     with pytest.raises(Refused, match=r"1\.4\.0 is on hold"):
         begin(api.client(), ALICE)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_is_taken_back_is_the_release_that_died_not_the_good_one_before_it(api: Api, dry_run: bool) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    begin(api.client(), replace(ALICE, want=replace(ALICE.want, version="1.5.0")))
+    nameless = replace(BOB, want=replace(ALICE.want, version=""), takeover=True, reason="alice is gone")
+    taken_back = begin(api.client(dry_run=dry_run), nameless)
+    assert (taken_back["decision"], taken_back["version"]) == ("back", "1.5.0")
 
 
 def test_a_release_that_must_not_go_back_is_given_up_for_the_version_that_mends_it(api: Api) -> None:

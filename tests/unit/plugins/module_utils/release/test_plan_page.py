@@ -31,6 +31,7 @@ def page_of(said: dict[str, Any] | None = None, **more: Any) -> str:
         "override": "",
         "emergency": "",
         "typical_seconds": 0,
+        "resumed": False,
         "approvals": {},
         "gates": {},
         **{key: [] for key in ("migrations", "backups", "windows", "freezes", "judged")},
