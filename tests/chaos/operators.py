@@ -76,6 +76,11 @@ def deploy(
     return play("playbooks/deploy.yml", folder, f"--extra-vars={json.dumps(extra)}", env=env or {}, prefix=prefix)
 
 
+def rollback(folder: Path, **variables: Any) -> Operator:
+    """Start to take back the newest release."""
+    return play("playbooks/rollback.yml", folder, f"--extra-vars={json.dumps(variables)}")
+
+
 def called(name: str) -> dict[str, str]:
     """The environment of an operator of that name, as the lock shows it."""
     return {"AWX_HOST": "chaos", "JOB_ID": name}

@@ -18,14 +18,14 @@ from ansible_collections.runbook.release.plugins.module_utils.release import mac
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import BACK, Point, Said
 from ansible_collections.runbook.release.plugins.module_utils.release.machine import Path as Way
 
-from .operators import QUICK, SYSTEM, deploy
+from .operators import QUICK, SYSTEM, deploy, rollback
 from .site import HOST, VERSIONS, OwnWitness, Site, View
 
 WAY = Way.of([SYSTEM], QUICK["release_shift"]["steps"])
 LOCK_TTL = 60.0
 FAILING = ("", "gate staged", "gate live")
 AT_100 = next(one for one in machine.points(WAY) if one.what == machine.done(machine.switch(SYSTEM, 100)))
-ENDS = (machine.RELEASE_ENDS, machine.SEAL)
+BEGUN = next(one for one in machine.points(WAY) if one.what == machine.RELEASE_BEGINS)
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,33 @@ def test_a_release_is_given_up_for_the_version_that_mends_it(
     tell(policy="forward", outcome=view.end(view.newest).get("verdict", ""), requests=users.requests)
     assert (code, site.live()) == (0, mending), second.said[-6000:]
     assert view.end(dead.newest)["verdict"] == "failed"
+    assert site.trouble(users) == []
+
+
+@pytest.mark.third
+def test_what_died_before_it_was_staged_is_taken_back_by_hand_and_nothing_else_is(
+    site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
+) -> None:
+    """Twice, as one does at night: the second time there is nothing to take back."""
+    old, new = versions
+    before = site.view()
+    users = OwnWitness(tmp_path / "witness", versions)
+    with users.asking():
+        first = deploy(new, tmp_path, release_lift="chaos")
+        site.until(reached(BEGUN, before), first)
+        first.kill()
+        dead = site.view()
+        again = {
+            "release_takeover": True,
+            "release_reason": "killed by chaos",
+            "release_record": str(tmp_path / "record"),
+        }
+        said = [back.said for back in (rollback(tmp_path, **again), rollback(tmp_path, **again)) if back.wait() == 0]
+    view = site.view()
+    tell(outcome=view.end(view.newest).get("verdict", ""), requests=users.requests)
+    assert "there is no release to take back" in said[1], said
+    assert (site.live(), view.weights) == (old, dead.weights)
+    assert (view.newest, view.end(view.newest)["version"]) == (dead.newest, new)
     assert site.trouble(users) == []
 
 
