@@ -227,10 +227,10 @@ def test_another_server_can_be_the_place_of_the_proof_if_it_is_of_the_same_versi
     manifest = made(server, database.name, store)
     elsewhere = own_postgres()
     with reached(elsewhere) as other, pytest.raises(Refused, match="role shop_owner"):
-        proof.prove(server, store, manifest, "restore", other)
+        proof.prove(other, store, manifest, "restore")
     elsewhere.sql("create role shop_owner; create role shop_reader")
     with reached(elsewhere) as other:
-        assert wrong(proof.prove(server, store, manifest, "restore", other)) == []
+        assert wrong(proof.prove(other, store, manifest, "restore")) == []
 
 
 def test_a_server_of_another_version_is_refused(server, store, database, postgres_other):
@@ -239,7 +239,7 @@ def test_a_server_of_another_version_is_refused(server, store, database, postgre
         reached(postgres_other) as other,
         pytest.raises(Refused, match="is of PostgreSQL 15, the server is PostgreSQL 18"),
     ):
-        proof.prove(server, store, manifest, "restore", other)
+        proof.prove(other, store, manifest, "restore")
 
 
 def test_the_newer_version_proves_its_own(store, database_other):
