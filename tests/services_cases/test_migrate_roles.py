@@ -157,6 +157,34 @@ def test_what_is_refused_is_refused_before_the_first_migration_runs(site: Site) 
     assert site.columns() == 1
 
 
+def test_after_a_migration_that_failed_no_other_one_runs(site: Site) -> None:
+    (site.folder / "wrong").mkdir()
+    (site.folder / "wrong" / "0001_wrong.sql").write_text("alter table nowhere add note text")
+    wrong = {**site.migration("wrong", "expand"), "path": str(site.folder / "wrong")}
+    done = site.run("backup", "migrate", release_migrations=[wrong, site.migration("notes", "expand")])
+    assert done.returncode
+    assert 'relation "nowhere" does not exist' in done.stdout
+    assert site.columns() == 1
+
+
+def test_after_a_restore_that_failed_no_other_one_runs_and_what_was_replaced_is_named(site: Site) -> None:
+    names = [f"{site.name}_{number}" for number in range(3)]
+    server = site.variables["release_databases"][0]["server"]
+    for name in names:
+        site.postgres.sql(f"create database {name}")
+    variables = {"release_databases": [{"name": name, "server": server} for name in names]}
+    assert site.run("backup", **variables).returncode == 0
+    archive = site.folder / "store" / f"shop-2-0-{names[1]}" / "data.dump"
+    content = bytearray(archive.read_bytes())
+    content[-1] ^= 1
+    archive.write_bytes(content)
+    done = site.run("restore", **variables, restore_accept_data_loss=True, restore_safety_backup=False)
+    assert done.returncode
+    assert f"Replaced already: {names[0]}, which was kept as {names[0]}__replaced_" in done.stdout
+    kept = site.postgres.sql("select datname from pg_database where datname ~ %s", values=[f"^{site.name}.*__replaced_"])
+    assert [name.partition("__")[0] for (name,) in kept] == names[:1]
+
+
 def test_check_mode_changes_neither_store_nor_schema(site: Site) -> None:
     done = site.run("backup", "migrate", check=True)
     assert done.returncode == 0, done.stdout
