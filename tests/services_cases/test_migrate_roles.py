@@ -181,7 +181,9 @@ def test_after_a_restore_that_failed_no_other_one_runs_and_what_was_replaced_is_
     done = site.run("restore", **variables, restore_accept_data_loss=True, restore_safety_backup=False)
     assert done.returncode
     assert f"Replaced already: {names[0]}, which was kept as {names[0]}__replaced_" in done.stdout
-    kept = site.postgres.sql("select datname from pg_database where datname ~ %s", values=[f"^{site.name}.*__replaced_"])
+    kept = site.postgres.sql(
+        "select datname from pg_database where datname ~ %s", values=[f"^{site.name}.*__replaced_"]
+    )
     assert [name.partition("__")[0] for (name,) in kept] == names[:1]
 
 

@@ -78,8 +78,8 @@ def about(database):
     """What belongs to the database itself, as an administrator sees it."""
     return database.server.sql(
         "select d.datacl::text, d.datconnlimit, d.datallowconn, shobj_description(d.oid, 'pg_database'), "
-        "array(select unnest(setconfig) from pg_db_role_setting where setdatabase = d.oid and setrole = 0 "
-        "except select 'runbook.restored_from=before-1.1.0' order by 1) from pg_database d where datname = %s",
+        "array(select one from pg_db_role_setting, unnest(setconfig) one where setdatabase = d.oid and setrole = 0 "
+        "and one !~ '^runbook.restored_from=before-1.1.0 ' order by 1) from pg_database d where datname = %s",
         values=[database.name],
     )
 

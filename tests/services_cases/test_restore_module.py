@@ -84,6 +84,17 @@ def test_a_second_run_changes_nothing_and_keeps_what_was_written_since(run, opti
     assert (found["changed"], orders(database), found["backup"], found["data_loss_seconds"]) == (False, 10, "shop-1", 0)
 
 
+def test_after_a_restore_no_backup_from_before_it_is_young_enough(run, options, backup, database):
+    young = {"proof": "checksum", "if_younger_than": "1 h", **options}
+    assert run(pg_backup, id="shop-2", **young)["id"] == "shop-1"
+    run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
+    taken = run(pg_backup, id="shop-3", **young)
+    assert (taken["id"], taken["taken"]) == ("shop-3", True)
+    assert run(pg_backup, id="shop-4", **young)["id"] == "shop-3"
+    run(state="reverted", accept_data_loss=True, **options)
+    assert run(pg_backup, id="shop-5", **young)["taken"]
+
+
 def test_without_consent_it_says_how_much_would_be_lost(run, options, backup, database):
     found = run(id="shop-1", **options)
     assert found["failed"]

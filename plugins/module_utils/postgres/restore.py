@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
-from . import age, bring, dbprops, proof, room, scratch, sql, swap
+from . import age, bring, dbprops, proof, room, scratch, swap
 from .dbprops import Properties
 from .manifest import Check, Manifest
 from .restore_decide import RESTORE, Have, Plan, Request, decide, sentences
@@ -109,7 +109,7 @@ def observe(server: Server, store: Store | None, request: Request) -> Have:
         live,
         server.identity().system,
         _chosen(server, store, request) if store and request.state == RESTORE else None,
-        dbprops.restored_from(server, name),
+        dbprops.restored(server, name).backup,
         tuple(swap.kept(server, name)),
         tuple(swap.obstacles(server, name)) if live else (),
         tuple(swap.pending(server, name)),
@@ -189,7 +189,7 @@ def _restore(server: Server, store: Store, outcome: Outcome, backup: Manifest) -
             _refuse_difference(outcome, backup)
         with outcome.phase("analyze"):
             server.run("analyze", made.name)
-        server.run(f"alter database {sql.name(made.name)} set {dbprops.RESTORED_FROM} to {sql.text(backup.id)}")
+        server.run(dbprops.Restored(backup.id, datetime.now(UTC)).statement(made.name))
         kept = {"backup": backup.id, "comment": live.comment if live else "", "jobs": jobs}
         _swap(server, outcome, Change(request.database, made.name, recorded.comment, REPLACED, kept))
         made.kept = True
