@@ -22,7 +22,7 @@ options:
   state:
     description:
       - V(restored) puts what the backup O(id) holds in the place of O(database). Nothing is done while the database is
-        the one that was restored from this backup.
+        the one that was restored from this backup; see O(began).
       - V(reverted) puts the database back that the last restore replaced. The one it had been replaced by is kept under
         a dated name in turn.
     type: str
@@ -64,6 +64,12 @@ options:
     description: Restore also if the database was restored from this very backup already.
     type: bool
     default: false
+  began:
+    description:
+      - Epoch seconds at which the recovery began that this is a part of. A restore from this very backup that was done
+        since then is this one, and is not done again. An earlier one is refused, unless O(again).
+      - If not set, the database that was restored from this backup at any time is left as it is, unless O(again).
+    type: float
   safety_backup:
     description:
       - With O(state=restored), make a backup of the database as it is before anything else, in the same store and
@@ -254,6 +260,7 @@ def argument_spec() -> ArgumentSpec:
             "accept_data_loss": {"type": "bool", "default": False},
             "accept_foreign": {"type": "bool", "default": False},
             "again": {"type": "bool", "default": False},
+            "began": {"type": "float"},
             "safety_backup": {"type": "bool", "default": True},
             "encryption": {
                 "type": "dict",
@@ -280,6 +287,7 @@ def request_of(module: AnsibleModule) -> Request:
         accept_data_loss=params["accept_data_loss"],
         accept_foreign=params["accept_foreign"],
         again=params["again"],
+        began=datetime.fromtimestamp(params["began"], UTC) if params["began"] is not None else None,
         check=module.check_mode,
     )
 

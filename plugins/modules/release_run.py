@@ -232,6 +232,10 @@ run:
     ttl: 60
     mirror: /var/lib/releases/shop/shop-prod-1-4-0-20261124t190000z
     signing_key: /home/alice/.ssh/id_ed25519
+began:
+  description: Epoch seconds at which it began, also if that was by an earlier run; V(0) in check mode.
+  type: float
+  returned: with O(state=begun)
 plan:
   description: Digest of the plan with which the release began.
   type: str
@@ -260,12 +264,8 @@ taken_over:
   description: From whom the lock was taken and why; empty if from nobody.
   type: dict
   returned: with O(state=begun)
-  sample:
-    from: bob@laptop
-    token: 1795271164
-    by: alice@build-7
-    why: not renewed for more than 60 s
-    at: "2026-11-24T19:04:13Z"
+  sample: {from: bob@laptop, token: 1795271164, by: alice@build-7, why: not renewed for more than 60 s,
+    at: "2026-11-24T19:04:13Z"}
 release:
   description: The id of the release.
   type: str

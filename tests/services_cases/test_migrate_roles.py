@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,22 @@ def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(
     assert reached["kept"] is True
     assert "objective 4 h: kept" in reached["sentence"]
     assert reached["databases"][site.name]["replaced"]
+
+
+def test_a_second_restore_from_the_same_backup_has_to_be_meant(site: Site) -> None:
+    began = time.time()
+    assert site.run("backup", "restore", restore_accept_data_loss=True, restore_safety_backup=False).returncode == 0
+    site.postgres.sql("insert into orders values (2)", site.name)
+    again = {"restore_accept_data_loss": True, "restore_safety_backup": False}
+    refused = site.run("restore", **again)
+    assert refused.returncode
+    assert f"{site.name} was restored from backup shop-2-0-{site.name} before this restore began" in refused.stdout
+    assert "as it was (paused)" not in refused.stdout
+    interrupted = {**site.variables["release_context"], "began": began}
+    assert site.run("restore", release_context=interrupted, **again).returncode == 0
+    assert site.postgres.sql("select count(*) from orders", site.name) == [(2,)]
+    assert site.run("restore", restore_again=True, **again).returncode == 0
+    assert site.postgres.sql("select count(*) from orders", site.name) == [(1,)]
 
 
 def test_nothing_is_migrated_without_a_backup_of_this_release(site: Site) -> None:

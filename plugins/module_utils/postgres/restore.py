@@ -103,13 +103,14 @@ def operate(
 
 def observe(server: Server, store: Store | None, request: Request) -> Have:
     name = request.database
-    live = swap.named(server, name)
+    live, restored = swap.named(server, name), dbprops.restored(server, name)
     return Have(
         datetime.now(UTC),
         live,
         server.identity().system,
         _chosen(server, store, request) if store and request.state == RESTORE else None,
-        dbprops.restored(server, name).backup,
+        restored.backup,
+        restored.at,
         tuple(swap.kept(server, name)),
         tuple(swap.obstacles(server, name)) if live else (),
         tuple(swap.pending(server, name)),

@@ -14,6 +14,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused, ReleaseError
@@ -158,10 +159,10 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     attempt = seen.index.unfinished
     run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
     own = _own(client, run)
-    if attempt is None:
-        _start(asked, seen.index, index, run, own)
+    began = attempt.began if attempt else _start(asked, seen.index, index, run, own)
     _note_whose(outcome, decision, seen.story, own)
     report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
+    report["began"] = datetime.fromisoformat(began).timestamp()
     return {**report, "run": run.report(), "taken_over": dict(outcome.plan.taken_over or {})}
 
 
@@ -232,18 +233,20 @@ def _own(client: KubeClient, run: Run) -> Register:
     return Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
 
 
-def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
+def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> str:
+    """When it began, as the index has it."""
     version = _version(asked, known)
     if asked.want.version or asked.want.kind == RESTORE:
         require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
     begun = {"release": run.release, "version": version, "plan": asked.plan, "kind": asked.want.kind}
-    index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
+    began = index.add(machine.INDEX_BEGUN, {**begun, "who": run.who}).when
     own.add(
         machine.RELEASE_BEGINS,
         {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
     )
+    return began
 
 
 def _note_whose(outcome: Outcome, decision: Decision, story: Story, own: Register) -> None:
@@ -271,6 +274,7 @@ def _report(
         "decision": decision.kind,
         "sentence": decision.sentence + ".",
         "run": {},
+        "began": 0.0,
         "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
         "plan": str(story.begun.get("plan", asked.plan)),
         "inputs": dict(story.begun.get("inputs", asked.want.inputs)),

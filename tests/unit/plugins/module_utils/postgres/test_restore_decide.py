@@ -42,6 +42,17 @@ def test_what_was_restored_from_this_backup_stays():
     assert decide(replace(have, restored_from="another"), WANTED).restore == BACKUP
 
 
+def test_a_restore_that_began_later_is_not_done_by_one_from_before_it():
+    earlier = replace(THERE, restored_from=BACKUP.id, restored_at=NOW - timedelta(hours=2))
+    this = replace(WANTED, began=NOW - timedelta(hours=1))
+    with pytest.raises(Refused, match=r"shop was restored from backup shop-1 before this restore began, at 2026-"):
+        decide(earlier, this)
+    assert decide(earlier, replace(this, again=True)).restore == BACKUP
+    done = replace(earlier, restored_at=NOW - timedelta(minutes=30))
+    assert not decide(done, this).changes
+    assert not decide(done, replace(this, again=True)).changes, "it goes on, and does not do again what it did"
+
+
 def test_what_an_earlier_run_left_open_is_a_change_by_itself():
     have = replace(THERE, restored_from=BACKUP.id, pending=("finish the swap",))
     plan = decide(have, WANTED)
