@@ -173,7 +173,9 @@ outage_ms:
   returned: success
   sample: 134
 data_loss_seconds:
-  description: Seconds of writes that are not in the database any more, or would not be.
+  description:
+    - Seconds of writes that are not in the database any more, or would not be. From the moment of the backup until the
+      restore, whether or not there still was a database to replace.
   type: float
   returned: success, and when refused for that
   sample: 384.2

@@ -140,12 +140,15 @@ def test_a_second_restore_from_the_same_backup_has_to_be_meant(site: Site) -> No
     assert site.run("backup", "restore", restore_accept_data_loss=True, restore_safety_backup=False).returncode == 0
     site.postgres.sql("insert into orders values (2)", site.name)
     again = {"restore_accept_data_loss": True, "restore_safety_backup": False}
-    refused = site.run("restore", **again)
+    refused, refused_at = site.run("restore", **again), time.time()
     assert refused.returncode
     assert f"{site.name} was restored from backup shop-2-0-{site.name} before this restore began" in refused.stdout
     assert "as it was (paused)" not in refused.stdout
     interrupted = {**site.variables["release_context"], "began": began}
     assert site.run("restore", release_context=interrupted, **again).returncode == 0
+    reached = site.context()["restored"]
+    assert reached["rto"] > refused_at - began, "an interrupted recovery is as long as all of its runs"
+    assert reached["rpo"] > 0
     assert site.postgres.sql("select count(*) from orders", site.name) == [(2,)]
     assert site.run("restore", restore_again=True, **again).returncode == 0
     assert site.postgres.sql("select count(*) from orders", site.name) == [(1,)]

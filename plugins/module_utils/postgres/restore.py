@@ -210,8 +210,7 @@ def _swap(server: Server, outcome: Outcome, change: Change) -> None:
         now = datetime.now(UTC)
         done = swap.swap(server, change, now)
     outcome.swapped, outcome.replaced, outcome.outage = True, done.replaced, done.outage
-    if done.replaced:
-        outcome.lost += (now - outcome.have.now).total_seconds()
+    outcome.lost += (now - outcome.have.now).total_seconds()
 
 
 def _refuse_difference(outcome: Outcome, backup: Manifest) -> None:

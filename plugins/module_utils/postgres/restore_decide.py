@@ -120,7 +120,7 @@ def _restoring(have: Have, request: Request) -> Plan:
     if backup is None:
         raise Refused("there is no backup to restore", remedy="give store and id")
     if have.live and have.restored_from == backup.id and _is_done(have, request):
-        return Plan(mend=have.pending)
+        return Plan(lost=_lost(backup, have.restored_at or have.now), mend=have.pending)
     foreign = [
         f"{what} {theirs}, and this is {ours}"
         for what, theirs, ours in (
@@ -135,8 +135,12 @@ def _restoring(have: Have, request: Request) -> Plan:
             remedy="check the id; to restore elsewhere than where it was made, set accept_foreign",
             code="identity",
         )
-    lost = (have.now - backup.made_at).total_seconds() if have.live else 0.0
-    return Plan(restore=backup, lost=lost, mend=have.pending)
+    return Plan(restore=backup, lost=_lost(backup, have.now), mend=have.pending)
+
+
+def _lost(backup: Manifest, until: datetime) -> float:
+    """Seconds of which nothing that was written is in the backup; also where the database is gone by now."""
+    return (until - backup.made_at).total_seconds()
 
 
 def _is_done(have: Have, request: Request) -> bool:

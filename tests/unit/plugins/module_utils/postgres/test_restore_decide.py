@@ -31,8 +31,14 @@ def test_a_backup_is_restored_and_the_lost_seconds_are_counted_from_its_moment()
     assert decide(THERE, WANTED) == Plan(restore=BACKUP, lost=3600.0)
 
 
-def test_nothing_is_lost_of_a_database_that_is_not_there():
-    assert decide(replace(THERE, live=None), replace(WANTED, accept_data_loss=False)) == Plan(restore=BACKUP)
+def test_of_a_database_that_is_gone_everything_since_the_backup_is_lost_and_nobody_has_to_accept_it():
+    gone = decide(replace(THERE, live=None), replace(WANTED, accept_data_loss=False))
+    assert gone == Plan(restore=BACKUP, lost=3600.0)
+
+
+def test_a_restore_that_is_done_lost_what_was_written_between_its_backup_and_its_end():
+    have = replace(THERE, restored_from=BACKUP.id, restored_at=NOW - timedelta(minutes=30))
+    assert decide(have, WANTED) == Plan(lost=1800.0)
 
 
 def test_what_was_restored_from_this_backup_stays():
