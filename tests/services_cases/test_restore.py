@@ -23,6 +23,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres import (
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 from services.backups import killed, made, reached, unlocked
 
 MIGRATION = """
@@ -187,6 +188,24 @@ def refuses(server, store, request, held, match):
         operate(server, store, request)
     assert held() == before
     return raised.value
+
+
+class LosingBook(Book):
+    """Of a run that loses its lock while it works."""
+
+    def look(self):
+        raise Refused("bob holds the lock")
+
+
+@pytest.mark.parametrize("state", ["restored", "reverted"])
+def test_who_lost_the_lock_meanwhile_puts_nothing_in_place(server, store, database, held, wanted, state):
+    operate(server, store, wanted())
+    database.sql(MIGRATION)
+    before, kept = held(), swap.kept(server, database.name)
+    with pytest.raises(Refused, match="bob holds the lock") as refused:
+        operate(server, store, wanted(state, again=True), book=LosingBook())
+    assert (held(), swap.kept(server, database.name)) == (before, kept)
+    assert f"nothing in {database.name} was changed" in refused.value.remedy
 
 
 def test_lost_writes_have_to_be_accepted_and_are_counted(server, store, held, wanted):
