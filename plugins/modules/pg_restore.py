@@ -25,11 +25,13 @@ options:
         the one that was restored from this backup; see O(began).
       - V(reverted) puts the database back that the last restore replaced. The one it had been replaced by is kept under
         a dated name in turn.
+      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check mode
+        it asks a server by a Job where only a Job reaches it.
     type: str
-    choices: [restored, reverted]
+    choices: [restored, reverted, checked]
     default: restored
   database:
-    description: Name of the database. With O(state=restored) it may be missing.
+    description: Name of the database. Unless O(state=reverted) it may be missing.
     type: str
     required: true
   id:
@@ -99,6 +101,7 @@ attributes:
     support: full
     details:
       - It finds out whether the server has what the backup needs. Nothing is restored and nobody is disconnected.
+      - With O(server.mode=job) it is refused, because no Job is made in check mode; O(state=checked) makes it.
   diff_mode:
     support: full
   idempotent:
@@ -237,7 +240,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_option,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import RESTORE, Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
@@ -254,7 +257,7 @@ _LONGEST_BEGIN = 48
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "state": {"type": "str", "choices": ["restored", "reverted"], "default": "restored"},
+            "state": {"type": "str", "choices": ["restored", "reverted", "checked"], "default": "restored"},
             "database": {"type": "str", "required": True},
             "id": {"type": "str"},
             "proof": {"type": "str", "choices": ["restore", "full"], "default": "restore"},
@@ -273,15 +276,15 @@ def argument_spec() -> ArgumentSpec:
             },
             "server": server_option(),
         },
-        required_if=[("state", "restored", ["store"])],
+        required_if=[("state", "restored", ["store"]), ("state", "checked", ["store"])],
     )
     return own.merge(ArgumentSpec(STORE_OPTIONS | RUN_OPTIONS), kube_argument_spec())
 
 
 def request_of(module: AnsibleModule) -> Request:
-    params = module.params
+    params, only_look = module.params, module.params["state"] == "checked"
     return Request(
-        state=params["state"],
+        state=RESTORE if only_look else params["state"],
         database=params["database"],
         id=params["id"] or "",
         level=params["proof"],
@@ -290,7 +293,7 @@ def request_of(module: AnsibleModule) -> Request:
         accept_foreign=params["accept_foreign"],
         again=params["again"],
         began=datetime.fromtimestamp(params["began"], UTC) if params["began"] is not None else None,
-        check=module.check_mode,
+        check=only_look or module.check_mode,
     )
 
 
@@ -310,6 +313,8 @@ def restore(module: AnsibleModule, client: KubeClient | None, book: Book) -> dic
     with server_of(params["server"], client) as server:
         wanted = params["safety_backup"] and store is not None
         outcome = operate(server, store, request_of(module), safety_of(module, server, store) if wanted else None, book)
+    if params["state"] == "checked":
+        return outcome.report() | {"changed": False}
     return outcome.report() | ({"diff": outcome.diff()} if module._diff else {})
 
 

@@ -8,8 +8,10 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,49 @@ def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(
     assert reached["kept"] is True
     assert "objective 4 h: kept" in reached["sentence"]
     assert reached["databases"][site.name]["replaced"]
+
+
+@pytest.fixture
+def forbidding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An API server that forbids everything; what it was asked for."""
+    heard: list[str] = []
+
+    class Forbidding(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            said = json.dumps({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}).encode()
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_said: object) -> None:
+            """The test says what it needs to."""
+
+    with HTTPServer(("127.0.0.1", 0), Forbidding) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        way = {
+            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "users": [{"name": "it", "user": {"token": "of nobody"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "current-context": "it",
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(way))
+        monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield heard
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_only_a_job_reaches_is_asked_before_its_database_is_restored(
+    site: Site, forbidding: list[str]
+) -> None:
+    server = {"mode": "job", "namespace": "shop", "image": "postgres:15", "host": "db"}
+    done = site.run("restore", release_databases=[{"name": site.name, "server": server}])
+    assert done.returncode
+    assert forbidding == ["/apis/batch/v1/namespaces/shop/jobs?fieldManager=runbook.release"], "no dry run"
 
 
 def test_a_second_restore_from_the_same_backup_has_to_be_meant(site: Site) -> None:

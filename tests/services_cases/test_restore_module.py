@@ -77,6 +77,16 @@ def test_check_mode_writes_nothing(run, options, backup, database):
     assert [one.id for one in LocalStore(options["store"]["path"]).backups()] == ["shop-1"]
 
 
+def test_what_is_only_checked_is_refused_or_planned_and_nothing_is_written(run, options, backup, database):
+    database.sql("delete from shop.orders where id > 10")
+    found = run(state="checked", id="shop-1", accept_data_loss=True, **options)
+    assert (found["changed"], found["replaced"], orders(database)) == (False, "", 10)
+    assert found["plan"][1] == f"put it in the place of {database.name}"
+    assert found["data_loss_seconds"] > 0
+    assert "set accept_data_loss" in run(state="checked", id="shop-1", **options)["msg"]
+    assert [one.id for one in LocalStore(options["store"]["path"]).backups()] == ["shop-1"]
+
+
 def test_a_second_run_changes_nothing_and_keeps_what_was_written_since(run, options, backup, database):
     there = run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
     database.sql("delete from shop.orders where id > 10")
