@@ -51,6 +51,7 @@ options:
     description:
       - With O(state=present), make none if there is a backup of this database whose contents are younger, for example
         V(1 h). That backup is proven and returned instead, whatever its id.
+      - One from before M(runbook.release.pg_restore) replaced the database, or put it back, is never young enough.
       - A backup O(id) that is there and older is refused, because a new one cannot have its name.
     type: str
   jobs:

@@ -22,14 +22,16 @@ options:
   state:
     description:
       - V(restored) puts what the backup O(id) holds in the place of O(database). Nothing is done while the database is
-        the one that was restored from this backup.
+        the one that was restored from this backup; see O(began).
       - V(reverted) puts the database back that the last restore replaced. The one it had been replaced by is kept under
         a dated name in turn.
+      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check mode
+        it asks a server by a Job where only a Job reaches it.
     type: str
-    choices: [restored, reverted]
+    choices: [restored, reverted, checked]
     default: restored
   database:
-    description: Name of the database. With O(state=restored) it may be missing.
+    description: Name of the database. Unless O(state=reverted) it may be missing.
     type: str
     required: true
   id:
@@ -64,6 +66,12 @@ options:
     description: Restore also if the database was restored from this very backup already.
     type: bool
     default: false
+  began:
+    description:
+      - Epoch seconds at which the recovery began that this is a part of. A restore from this very backup that was done
+        since then is this one, and is not done again. An earlier one is refused, unless O(again).
+      - If not set, the database that was restored from this backup at any time is left as it is, unless O(again).
+    type: float
   safety_backup:
     description:
       - With O(state=restored), make a backup of the database as it is before anything else, in the same store and
@@ -93,6 +101,7 @@ attributes:
     support: full
     details:
       - It finds out whether the server has what the backup needs. Nothing is restored and nobody is disconnected.
+      - With O(server.mode=job) it is refused, because no Job is made in check mode; O(state=checked) makes it.
   diff_mode:
     support: full
   idempotent:
@@ -167,7 +176,9 @@ outage_ms:
   returned: success
   sample: 134
 data_loss_seconds:
-  description: Seconds of writes that are not in the database any more, or would not be.
+  description:
+    - Seconds of writes that are not in the database any more, or would not be. From the moment of the backup until the
+      restore, whether or not there still was a database to replace.
   type: float
   returned: success, and when refused for that
   sample: 384.2
@@ -229,7 +240,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_option,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import RESTORE, Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
@@ -246,7 +257,7 @@ _LONGEST_BEGIN = 48
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "state": {"type": "str", "choices": ["restored", "reverted"], "default": "restored"},
+            "state": {"type": "str", "choices": ["restored", "reverted", "checked"], "default": "restored"},
             "database": {"type": "str", "required": True},
             "id": {"type": "str"},
             "proof": {"type": "str", "choices": ["restore", "full"], "default": "restore"},
@@ -254,6 +265,7 @@ def argument_spec() -> ArgumentSpec:
             "accept_data_loss": {"type": "bool", "default": False},
             "accept_foreign": {"type": "bool", "default": False},
             "again": {"type": "bool", "default": False},
+            "began": {"type": "float"},
             "safety_backup": {"type": "bool", "default": True},
             "encryption": {
                 "type": "dict",
@@ -264,15 +276,15 @@ def argument_spec() -> ArgumentSpec:
             },
             "server": server_option(),
         },
-        required_if=[("state", "restored", ["store"])],
+        required_if=[("state", "restored", ["store"]), ("state", "checked", ["store"])],
     )
     return own.merge(ArgumentSpec(STORE_OPTIONS | RUN_OPTIONS), kube_argument_spec())
 
 
 def request_of(module: AnsibleModule) -> Request:
-    params = module.params
+    params, only_look = module.params, module.params["state"] == "checked"
     return Request(
-        state=params["state"],
+        state=RESTORE if only_look else params["state"],
         database=params["database"],
         id=params["id"] or "",
         level=params["proof"],
@@ -280,7 +292,8 @@ def request_of(module: AnsibleModule) -> Request:
         accept_data_loss=params["accept_data_loss"],
         accept_foreign=params["accept_foreign"],
         again=params["again"],
-        check=module.check_mode,
+        began=datetime.fromtimestamp(params["began"], UTC) if params["began"] is not None else None,
+        check=only_look or module.check_mode,
     )
 
 
@@ -300,6 +313,8 @@ def restore(module: AnsibleModule, client: KubeClient | None, book: Book) -> dic
     with server_of(params["server"], client) as server:
         wanted = params["safety_backup"] and store is not None
         outcome = operate(server, store, request_of(module), safety_of(module, server, store) if wanted else None, book)
+    if params["state"] == "checked":
+        return outcome.report() | {"changed": False}
     return outcome.report() | ({"diff": outcome.diff()} if module._diff else {})
 
 

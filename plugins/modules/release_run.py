@@ -237,6 +237,10 @@ version:
   type: str
   returned: with O(state=begun)
   sample: 1.4.0
+began:
+  description: Epoch seconds at which it began, also if that was by an earlier run; V(0) in check mode.
+  type: float
+  returned: with O(state=begun)
 plan:
   description: Digest of the plan with which the release began.
   type: str
@@ -264,12 +268,8 @@ taken_over:
   description: From whom the lock was taken and why; empty if from nobody.
   type: dict
   returned: with O(state=begun)
-  sample:
-    from: bob@laptop
-    token: 1795271164
-    by: alice@build-7
-    why: not renewed for more than 60 s
-    at: "2026-11-24T19:04:13Z"
+  sample: {from: bob@laptop, token: 1795271164, by: alice@build-7, why: not renewed for more than 60 s,
+    at: "2026-11-24T19:04:13Z"}
 release:
   description: The id of the release.
   type: str

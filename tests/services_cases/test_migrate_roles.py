@@ -8,7 +8,10 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +137,68 @@ def test_a_database_comes_back_as_the_backup_had_it_and_the_objectives_are_told(
     assert reached["databases"][site.name]["replaced"]
 
 
+@pytest.fixture
+def forbidding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An API server that forbids everything; what it was asked for."""
+    heard: list[str] = []
+
+    class Forbidding(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            said = json.dumps({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}).encode()
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_said: object) -> None:
+            """The test says what it needs to."""
+
+    with HTTPServer(("127.0.0.1", 0), Forbidding) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        way = {
+            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+            "users": [{"name": "it", "user": {"token": "of nobody"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "current-context": "it",
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(way))
+        monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield heard
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_only_a_job_reaches_is_asked_before_its_database_is_restored(
+    site: Site, forbidding: list[str]
+) -> None:
+    server = {"mode": "job", "namespace": "shop", "image": "postgres:15", "host": "db"}
+    done = site.run("restore", release_databases=[{"name": site.name, "server": server}])
+    assert done.returncode
+    assert forbidding == ["/apis/batch/v1/namespaces/shop/jobs?fieldManager=runbook.release"], "no dry run"
+
+
+def test_a_second_restore_from_the_same_backup_has_to_be_meant(site: Site) -> None:
+    began = time.time()
+    assert site.run("backup", "restore", restore_accept_data_loss=True, restore_safety_backup=False).returncode == 0
+    site.postgres.sql("insert into orders values (2)", site.name)
+    again = {"restore_accept_data_loss": True, "restore_safety_backup": False}
+    refused, refused_at = site.run("restore", **again), time.time()
+    assert refused.returncode
+    assert f"{site.name} was restored from backup shop-2-0-{site.name} before this restore began" in refused.stdout
+    assert "as it was (paused)" not in refused.stdout
+    interrupted = {**site.variables["release_context"], "began": began}
+    assert site.run("restore", release_context=interrupted, **again).returncode == 0
+    reached = site.context()["restored"]
+    assert reached["rto"] > refused_at - began, "an interrupted recovery is as long as all of its runs"
+    assert reached["rpo"] > 0
+    assert site.postgres.sql("select count(*) from orders", site.name) == [(2,)]
+    assert site.run("restore", restore_again=True, **again).returncode == 0
+    assert site.postgres.sql("select count(*) from orders", site.name) == [(1,)]
+
+
 def test_nothing_is_migrated_without_a_backup_of_this_release(site: Site) -> None:
     done = site.run("migrate")
     assert done.returncode
@@ -155,6 +220,36 @@ def test_what_is_refused_is_refused_before_the_first_migration_runs(site: Site) 
     assert done.returncode
     assert "There is no folder with migrations" in done.stdout
     assert site.columns() == 1
+
+
+def test_after_a_migration_that_failed_no_other_one_runs(site: Site) -> None:
+    (site.folder / "wrong").mkdir()
+    (site.folder / "wrong" / "0001_wrong.sql").write_text("alter table nowhere add note text")
+    wrong = {**site.migration("wrong", "expand"), "path": str(site.folder / "wrong")}
+    done = site.run("backup", "migrate", release_migrations=[wrong, site.migration("notes", "expand")])
+    assert done.returncode
+    assert 'relation "nowhere" does not exist' in done.stdout
+    assert site.columns() == 1
+
+
+def test_after_a_restore_that_failed_no_other_one_runs_and_what_was_replaced_is_named(site: Site) -> None:
+    names = [f"{site.name}_{number}" for number in range(3)]
+    server = site.variables["release_databases"][0]["server"]
+    for name in names:
+        site.postgres.sql(f"create database {name}")
+    variables = {"release_databases": [{"name": name, "server": server} for name in names]}
+    assert site.run("backup", **variables).returncode == 0
+    archive = site.folder / "store" / f"shop-2-0-{names[1]}" / "data.dump"
+    content = bytearray(archive.read_bytes())
+    content[-1] ^= 1
+    archive.write_bytes(content)
+    done = site.run("restore", **variables, restore_accept_data_loss=True, restore_safety_backup=False)
+    assert done.returncode
+    assert f"Replaced already: {names[0]}, which was kept as {names[0]}__replaced_" in done.stdout
+    kept = site.postgres.sql(
+        "select datname from pg_database where datname ~ %s", values=[f"^{site.name}.*__replaced_"]
+    )
+    assert [name.partition("__")[0] for (name,) in kept] == names[:1]
 
 
 def test_check_mode_changes_neither_store_nor_schema(site: Site) -> None:

@@ -77,11 +77,33 @@ def test_check_mode_writes_nothing(run, options, backup, database):
     assert [one.id for one in LocalStore(options["store"]["path"]).backups()] == ["shop-1"]
 
 
+def test_what_is_only_checked_is_refused_or_planned_and_nothing_is_written(run, options, backup, database):
+    database.sql("delete from shop.orders where id > 10")
+    found = run(state="checked", id="shop-1", accept_data_loss=True, **options)
+    assert (found["changed"], found["replaced"], orders(database)) == (False, "", 10)
+    assert found["plan"][1] == f"put it in the place of {database.name}"
+    assert found["data_loss_seconds"] > 0
+    assert "set accept_data_loss" in run(state="checked", id="shop-1", **options)["msg"]
+    assert [one.id for one in LocalStore(options["store"]["path"]).backups()] == ["shop-1"]
+
+
 def test_a_second_run_changes_nothing_and_keeps_what_was_written_since(run, options, backup, database):
-    run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
+    there = run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
     database.sql("delete from shop.orders where id > 10")
     found = run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
-    assert (found["changed"], orders(database), found["backup"], found["data_loss_seconds"]) == (False, 10, "shop-1", 0)
+    assert (found["changed"], orders(database), found["backup"]) == (False, 10, "shop-1")
+    assert 0 < found["data_loss_seconds"] <= there["data_loss_seconds"], "what the restore lost, that was done"
+
+
+def test_after_a_restore_no_backup_from_before_it_is_young_enough(run, options, backup, database):
+    young = {"proof": "checksum", "if_younger_than": "1 h", **options}
+    assert run(pg_backup, id="shop-2", **young)["id"] == "shop-1"
+    run(id="shop-1", accept_data_loss=True, safety_backup=False, **options)
+    taken = run(pg_backup, id="shop-3", **young)
+    assert (taken["id"], taken["taken"]) == ("shop-3", True)
+    assert run(pg_backup, id="shop-4", **young)["id"] == "shop-3"
+    run(state="reverted", accept_data_loss=True, **options)
+    assert run(pg_backup, id="shop-5", **young)["taken"]
 
 
 def test_without_consent_it_says_how_much_would_be_lost(run, options, backup, database):

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _FIRST_WITH_PROVIDERS = 15
 _ENTRY = "DATABASE PROPERTIES"
 RESTORED_FROM = "runbook.restored_from"
-"""The setting of a database that names the backup it was restored from."""
+"""The setting of a database that names the backup it was restored from, and when."""
 
 _PROPERTIES = """
 select pg_get_userbyid(d.datdba) as owner, pg_encoding_to_char(d.encoding) as encoding,
@@ -101,10 +102,24 @@ def settings(server: Server, database: str) -> tuple[Setting, ...]:
     return tuple(_setting(row["role"], row["name"], row["value"]) for row in rows)
 
 
-def restored_from(server: Server, database: str) -> str:
-    """Id of the backup that the database came from by a restore; empty if from none."""
+@dataclass(frozen=True)
+class Restored:
+    """Id of the backup that a database came from by a restore, and when it was; empty and None if from none."""
+
+    backup: str = ""
+    at: datetime | None = None
+
+    def statement(self, database: str) -> str:
+        """Writes it down in the database's settings."""
+        said = f"{self.backup} {self.at.isoformat() if self.at else ''}"
+        return f"alter database {sql.name(database)} set {RESTORED_FROM} to {sql.text(said)}"
+
+
+def restored(server: Server, database: str) -> Restored:
     rows = server.rows(_SETTINGS.format(database=sql.text(database)))
-    return next((str(row["value"]) for row in rows if (row["role"], row["name"]) == ("", RESTORED_FROM)), "")
+    said = next((str(row["value"]) for row in rows if (row["role"], row["name"]) == ("", RESTORED_FROM)), "")
+    backup, _space, at = said.partition(" ")
+    return Restored(backup, datetime.fromisoformat(at) if at else None)
 
 
 def create(name: str, like: Properties, major: int) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ..errors import Refused
 from . import age, retention
-from .manifest import Manifest, reaches
+from .manifest import Manifest, reaches, text_of
 from .retention import Drop, Keep, Policy
 from .server import LOCK_TIMEOUT, STALL, Identity
 
@@ -43,12 +43,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Have:
-    """What there is: who answers, if anybody was asked; the backup of this id; those of the database, of any system."""
+    """What there is: who answers, if anybody was asked; the backup of this id; those of the database, of any system.
+
+    ``swapped``: when a restore, or the way back from one, last put another database in its place.
+    """
 
     now: datetime
     identity: Identity | None = None
     named: Manifest | None = None
     backups: tuple[Manifest, ...] = ()
+    swapped: datetime | None = None
 
     @property
     def own(self) -> list[Manifest]:
@@ -132,13 +136,23 @@ def _chosen(have: Have, request: Request) -> Manifest | None:
 
 
 def _young(found: Manifest, have: Have, request: Request) -> bool:
-    return request.younger_than is None or age.age(found, have.now) <= request.younger_than
+    if request.younger_than is None:
+        return True
+    return not _of_another(found, have) and age.age(found, have.now) <= request.younger_than
+
+
+def _of_another(found: Manifest, have: Have) -> bool:
+    """Whether it is of what had the database's name before a restore."""
+    return have.swapped is not None and found.made_at < have.swapped
 
 
 def _too_old(found: Manifest, have: Have, request: Request) -> Refused:
     old, allowed = age.words(age.age(found, have.now)), age.words(request.younger_than or 0)
+    why = f"is {old} old, at most {allowed} is allowed"
+    if have.swapped and _of_another(found, have):
+        why = f"is of what {request.database} was before a restore at {text_of(have.swapped)} replaced it"
     return Refused(
-        f"backup {found.id} is {old} old, at most {allowed} is allowed",
+        f"backup {found.id} {why}",
         remedy="give another id, under which a new one is made; nothing was written",
     )
 

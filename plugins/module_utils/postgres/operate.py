@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
 from ..release.journal import Book
-from . import age, facts
+from . import age, facts, swap
 from .decide import PRESENT, PRUNED, VERIFIED, Have, Plan, Request, decide
 from .manifest import Manifest, Proof, reaches
 from .retention import Keep
@@ -105,7 +105,8 @@ def observe(store: Store, server: Server | None, request: Request) -> Have:
     identity = server.identity() if server else None
     named = store.find(valid_id(request.id)) if request.id else None
     backups = tuple(one for one in store.backups() if one.database == request.database)
-    return Have(datetime.now(UTC), identity, named, backups)
+    swapped = swap.swapped(server, request.database) if server and request.younger_than is not None else None
+    return Have(datetime.now(UTC), identity, named, backups, swapped)
 
 
 def title(request: Request) -> str:

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
-from . import age, bring, dbprops, proof, room, scratch, sql, swap
+from ..release.journal import Book
+from . import age, bring, dbprops, proof, room, scratch, swap
 from .dbprops import Properties
 from .manifest import Check, Manifest
 from .restore_decide import RESTORE, Have, Plan, Request, decide, sentences
 from .swap import REPLACED, REVERTED, Change, Database
 
 if TYPE_CHECKING:
-    from ..release.journal import Book
     from .server import Server
     from .store.base import Store
 
@@ -84,6 +84,7 @@ def operate(
     server: Server, store: Store | None, request: Request, safety: Safety | None = None, book: Book | None = None
 ) -> Outcome:
     """Bring the database to the wanted state as one step of the release's book; ``store`` for state restored."""
+    book = book or Book()
     have = observe(server, store, request)
     plan = decide(have, request)
     outcome = Outcome(request, plan, have, changed=plan.changes, lost=plan.lost)
@@ -94,22 +95,22 @@ def operate(
     if request.check or not plan.changes:
         return outcome
     title = f"{'restore' if request.state == RESTORE else 'revert'} {request.database}"
-    step = book.step(title, _seen(have), sentences(request, plan, have)) if book else nullcontext(lambda after: None)
-    with step as done:
-        _apply(server, store, outcome, safety)
+    with book.step(title, _seen(have), sentences(request, plan, have)) as done:
+        _apply(server, store, outcome, safety, book)
         done(outcome.report())
     return outcome
 
 
 def observe(server: Server, store: Store | None, request: Request) -> Have:
     name = request.database
-    live = swap.named(server, name)
+    live, restored = swap.named(server, name), dbprops.restored(server, name)
     return Have(
         datetime.now(UTC),
         live,
         server.identity().system,
         _chosen(server, store, request) if store and request.state == RESTORE else None,
-        dbprops.restored_from(server, name),
+        restored.backup,
+        restored.at,
         tuple(swap.kept(server, name)),
         tuple(swap.obstacles(server, name)) if live else (),
         tuple(swap.pending(server, name)),
@@ -136,7 +137,7 @@ def _chosen(server: Server, store: Store, request: Request) -> Manifest:
     return found
 
 
-def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety | None) -> None:
+def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety | None, book: Book) -> None:
     request, plan, have = outcome.request, outcome.plan, outcome.have
     if plan.mend:
         with server.locked(request.database):
@@ -147,9 +148,9 @@ def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety
     with server.locked(request.database), _telling(outcome):
         _refuse_another(server, have, request.database)
         if plan.restore and store:
-            _restore(server, store, outcome, plan.restore)
+            _restore(server, store, outcome, plan.restore, book)
         if plan.revert:
-            _revert(server, outcome, plan.revert)
+            _revert(server, outcome, plan.revert, book)
 
 
 @contextmanager
@@ -175,7 +176,7 @@ def _refuse_another(server: Server, have: Have, database: str) -> None:
         )
 
 
-def _restore(server: Server, store: Store, outcome: Outcome, backup: Manifest) -> None:
+def _restore(server: Server, store: Store, outcome: Outcome, backup: Manifest, book: Book) -> None:
     request, live = outcome.request, outcome.have.live
     recorded = Properties.of(backup.properties or {})
     oid = live.oid if live else 0
@@ -189,28 +190,28 @@ def _restore(server: Server, store: Store, outcome: Outcome, backup: Manifest) -
             _refuse_difference(outcome, backup)
         with outcome.phase("analyze"):
             server.run("analyze", made.name)
-        server.run(f"alter database {sql.name(made.name)} set {dbprops.RESTORED_FROM} to {sql.text(backup.id)}")
+        server.run(dbprops.Restored(backup.id, datetime.now(UTC)).statement(made.name))
         kept = {"backup": backup.id, "comment": live.comment if live else "", "jobs": jobs}
-        _swap(server, outcome, Change(request.database, made.name, recorded.comment, REPLACED, kept))
+        _swap(server, outcome, Change(request.database, made.name, recorded.comment, REPLACED, kept), book)
         made.kept = True
     swap.mend(server, request.database)
 
 
-def _revert(server: Server, outcome: Outcome, old: Database) -> None:
+def _revert(server: Server, outcome: Outcome, old: Database, book: Book) -> None:
     live = outcome.have.live
     kept = {"backup": old.kept["backup"], "comment": live.comment if live else "", "jobs": []}
-    _swap(server, outcome, Change(outcome.request.database, old.name, old.kept["comment"], REVERTED, kept))
+    _swap(server, outcome, Change(outcome.request.database, old.name, old.kept["comment"], REVERTED, kept), book)
     swap.mend(server, outcome.request.database)
 
 
-def _swap(server: Server, outcome: Outcome, change: Change) -> None:
+def _swap(server: Server, outcome: Outcome, change: Change, book: Book) -> None:
     with outcome.phase("swap"):
         swap.refuse_obstacles(server, change.live)
+        book.look()
         now = datetime.now(UTC)
         done = swap.swap(server, change, now)
     outcome.swapped, outcome.replaced, outcome.outage = True, done.replaced, done.outage
-    if done.replaced:
-        outcome.lost += (now - outcome.have.now).total_seconds()
+    outcome.lost += (now - outcome.have.now).total_seconds()
 
 
 def _refuse_difference(outcome: Outcome, backup: Manifest) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ..errors import Refused
 from . import sql
-from .manifest import Manifest
+from .manifest import Manifest, text_of
 from .swap import REVERTED, Database
 
 RESTORE, REVERT = "restored", "reverted"
@@ -20,7 +20,7 @@ _RESERVED = ("postgres", "template0", "template1")
 
 @dataclass(frozen=True)
 class Request:
-    """The options of the module, typed; ``level`` is restore or full."""
+    """The options of the module, typed; ``level`` is restore or full, ``began`` when what this is a part of began."""
 
     state: str
     database: str
@@ -30,18 +30,20 @@ class Request:
     accept_data_loss: bool = False
     accept_foreign: bool = False
     again: bool = False
+    began: datetime | None = None
     check: bool = False
 
 
 @dataclass(frozen=True)
 class Have:
-    """What there is. ``restored_from``: id of the backup that was put in place last, if it still is there."""
+    """What there is. ``restored_from``: id of the backup that was put in place last, if it still is there, and when."""
 
     now: datetime
     live: Database | None
     system: str
     backup: Manifest | None = None
     restored_from: str = ""
+    restored_at: datetime | None = None
     kept: tuple[Database, ...] = ()
     obstacles: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
@@ -117,8 +119,8 @@ def _restoring(have: Have, request: Request) -> Plan:
     backup = have.backup
     if backup is None:
         raise Refused("there is no backup to restore", remedy="give store and id")
-    if have.live and have.restored_from == backup.id and not request.again:
-        return Plan(mend=have.pending)
+    if have.live and have.restored_from == backup.id and _is_done(have, request):
+        return Plan(lost=_lost(backup, have.restored_at or have.now), mend=have.pending)
     foreign = [
         f"{what} {theirs}, and this is {ours}"
         for what, theirs, ours in (
@@ -133,8 +135,30 @@ def _restoring(have: Have, request: Request) -> Plan:
             remedy="check the id; to restore elsewhere than where it was made, set accept_foreign",
             code="identity",
         )
-    lost = (have.now - backup.made_at).total_seconds() if have.live else 0.0
-    return Plan(restore=backup, lost=lost, mend=have.pending)
+    return Plan(restore=backup, lost=_lost(backup, have.now), mend=have.pending)
+
+
+def _lost(backup: Manifest, until: datetime) -> float:
+    """Seconds of which nothing that was written is in the backup; also where the database is gone by now."""
+    return (until - backup.made_at).total_seconds()
+
+
+def _is_done(have: Have, request: Request) -> bool:
+    """Of a database restored from this backup: whether that was this restore, so that nothing is left to do."""
+    if request.began is None:
+        return not request.again
+    at = have.restored_at
+    if at and at >= request.began:
+        return True
+    if not request.again:
+        raise Refused(
+            f"{request.database} was restored from backup {have.restored_from} before this restore began"
+            + (f", at {text_of(at)}" if at else ""),
+            remedy="leave it out, name another backup, or set again (restore_again of the role restore) to lose what "
+            "was written since",
+            code="again",
+        )
+    return False
 
 
 def _reverting(have: Have, request: Request) -> Plan:

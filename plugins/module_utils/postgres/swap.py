@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refused, ReleaseError
-from . import sql, timescale
+from . import dbprops, sql, timescale
 from .scratch import MAKER, comment, record
 
 if TYPE_CHECKING:
@@ -173,6 +173,12 @@ def kept(server: Server, live: str) -> list[Database]:
     """Databases that once were ``live``, newest first."""
     found = [one for one in databases(server) if one.kept.get("of") == live]
     return sorted(found, key=lambda one: str(one.kept["at"]), reverse=True)
+
+
+def swapped(server: Server, live: str) -> datetime | None:
+    """When a restore, or the way back from one, last put another database in the place of ``live``."""
+    times = [datetime.fromisoformat(one.kept["at"]) for one in kept(server, live)]
+    return max(filter(None, [*times, dbprops.restored(server, live).at]), default=None)
 
 
 def free_name(server: Server, live: str, kind: str, now: datetime) -> str:

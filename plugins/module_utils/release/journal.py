@@ -57,6 +57,9 @@ class Book:
     def check(self) -> None:
         """For a long wait: ``Refused`` once the lock is known to be lost. Asks nobody, the lock is renewed anyway."""
 
+    def look(self) -> None:
+        """For what changes something outside of the cluster: ``Refused`` unless the Lease says that the lock is ours."""
+
 
 class Journal(Book):
     """Writes the ledger of a release."""
@@ -95,6 +98,9 @@ class Journal(Book):
     def check(self) -> None:
         if self._keeper.lost:
             raise self._keeper.lost
+
+    def look(self) -> None:
+        self._keeper.check()
 
     def _last_words(self, what: str, after: Any) -> None:
         """A step that failed is known to be open, so this entry may be missing; what it is about is told anyway."""

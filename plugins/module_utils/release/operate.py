@@ -14,6 +14,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused, ReleaseError
@@ -161,13 +162,13 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     attempt = seen.index.unfinished
     run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
     own = _own(client, run)
-    if attempt is None:
-        _start(asked, seen.index, index, run, own)
+    began = attempt.began if attempt else _start(asked, seen.index, index, run, own)
     _note_whose(outcome, decision, seen.story, own)
     report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
     return {
         **report,
         "version": _about(asked, seen.index),
+        "began": datetime.fromisoformat(began).timestamp(),
         "run": run.report(),
         "taken_over": dict(outcome.plan.taken_over or {}),
     }
@@ -245,18 +246,20 @@ def _own(client: KubeClient, run: Run) -> Register:
     return Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
 
 
-def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> None:
+def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> str:
+    """When it began, as the index has it."""
     version = _version(asked, known)
     if asked.want.version or asked.want.kind == RESTORE:
         require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
     begun = {"release": run.release, "version": version, "plan": asked.plan, "kind": asked.want.kind}
-    index.add(machine.INDEX_BEGUN, {**begun, "who": run.who})
+    began = index.add(machine.INDEX_BEGUN, {**begun, "who": run.who}).when
     own.add(
         machine.RELEASE_BEGINS,
         {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
     )
+    return began
 
 
 def _note_whose(outcome: Outcome, decision: Decision, story: Story, own: Register) -> None:
@@ -285,6 +288,7 @@ def _report(
         "sentence": decision.sentence + ".",
         "run": {},
         "version": asked.want.version,
+        "began": 0.0,
         "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
         "plan": str(story.begun.get("plan", asked.plan)),
         "inputs": dict(story.begun.get("inputs", asked.want.inputs)),

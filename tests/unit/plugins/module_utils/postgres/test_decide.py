@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,18 @@ def test_a_backup_of_this_id_that_is_too_old_is_refused_unless_another_is_young_
         decide(have(old, named=old), want(younger_than=3600))
     assert decide(have(old, young, named=old), want(younger_than=3600)).backup is young
     assert decide(have(old, named=old), want("verified", younger_than=3600)).backup is old
+
+
+def test_a_backup_from_before_a_restore_is_not_young_however_young_it_is():
+    named, nightly = manifest(age=HOUR / 2, proof=proof()), manifest("nightly", age=HOUR / 2, proof=proof())
+    swapped = {"swapped": NOW - HOUR / 3}
+    assert decide(replace(have(nightly), **swapped), want(younger_than=3600)).take
+    assert decide(replace(have(nightly), **swapped), want("verified", id="")).backup is nightly
+    assert decide(replace(have(named, named=named), **swapped), want()).backup is named
+    with pytest.raises(Refused, match=r"shop-1 is of what shop was before a restore at 2026-.* replaced it"):
+        decide(replace(have(named, named=named), **swapped), want(younger_than=3600))
+    since = manifest("since", age=HOUR / 4, proof=proof())
+    assert decide(replace(have(named, since, named=named), **swapped), want(younger_than=3600)).backup is since
 
 
 def test_another_systems_backup_of_this_id_is_refused_naming_both():

@@ -31,8 +31,14 @@ def test_a_backup_is_restored_and_the_lost_seconds_are_counted_from_its_moment()
     assert decide(THERE, WANTED) == Plan(restore=BACKUP, lost=3600.0)
 
 
-def test_nothing_is_lost_of_a_database_that_is_not_there():
-    assert decide(replace(THERE, live=None), replace(WANTED, accept_data_loss=False)) == Plan(restore=BACKUP)
+def test_of_a_database_that_is_gone_everything_since_the_backup_is_lost_and_nobody_has_to_accept_it():
+    gone = decide(replace(THERE, live=None), replace(WANTED, accept_data_loss=False))
+    assert gone == Plan(restore=BACKUP, lost=3600.0)
+
+
+def test_a_restore_that_is_done_lost_what_was_written_between_its_backup_and_its_end():
+    have = replace(THERE, restored_from=BACKUP.id, restored_at=NOW - timedelta(minutes=30))
+    assert decide(have, WANTED) == Plan(lost=1800.0)
 
 
 def test_what_was_restored_from_this_backup_stays():
@@ -40,6 +46,17 @@ def test_what_was_restored_from_this_backup_stays():
     assert not decide(have, WANTED).changes
     assert decide(have, replace(WANTED, again=True)).restore == BACKUP
     assert decide(replace(have, restored_from="another"), WANTED).restore == BACKUP
+
+
+def test_a_restore_that_began_later_is_not_done_by_one_from_before_it():
+    earlier = replace(THERE, restored_from=BACKUP.id, restored_at=NOW - timedelta(hours=2))
+    this = replace(WANTED, began=NOW - timedelta(hours=1))
+    with pytest.raises(Refused, match=r"shop was restored from backup shop-1 before this restore began, at 2026-"):
+        decide(earlier, this)
+    assert decide(earlier, replace(this, again=True)).restore == BACKUP
+    done = replace(earlier, restored_at=NOW - timedelta(minutes=30))
+    assert not decide(done, this).changes
+    assert not decide(done, replace(this, again=True)).changes, "it goes on, and does not do again what it did"
 
 
 def test_what_an_earlier_run_left_open_is_a_change_by_itself():

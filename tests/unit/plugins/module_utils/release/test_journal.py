@@ -151,6 +151,15 @@ def test_a_long_wait_ends_when_the_lock_is_lost(api: Api) -> None:
             check_for_long(book)
 
 
+def test_who_changes_something_elsewhere_looks_at_the_lock_itself(api: Api) -> None:
+    with journal(api.client(), begun(api)) as book:
+        book.look()
+        stolen(api)
+        book.check()
+        with pytest.raises(Refused, match="does not hold the lock"):
+            book.look()
+
+
 def test_the_lock_is_renewed_while_a_task_works(api: Api) -> None:
     with journal(api.client(), begun(api, ttl=1)):
         api.sleep(45)

@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,11 +104,13 @@ def test_a_living_holder_is_named_and_nothing_is_written(api: Api) -> None:
 
 
 def test_somebody_else_continues_and_it_is_recorded_whose_it_was(api: Api) -> None:
-    run = run_of(begin(api.client(), ALICE))
+    begun = begin(api.client(), ALICE)
+    run = run_of(begun)
     write(api, run, "stage api: begins", "stage api: done", "switch api to 25: begins")
     report = begin(api.client(), replace(BOB, recorded={**RECORDED, "first": True}))
     assert (report["decision"], report["weight"], report["at"]) == ("continue", 25, "switch api to 25")
     assert (report["first"], report["run"]["release"]) == (False, run.release)
+    assert report["began"] == begun["began"] == datetime.fromisoformat(index(api).attempts[0].began).timestamp()
     assert report["run"]["token"] > run.token
     assert report["taken_over"]["from"] == "alice@build-7"
     taken, resumed = ledger(api, run.release)[-2:]
