@@ -172,7 +172,7 @@ def test_labels_that_no_workload_has_are_refused_before_anything_is_scaled(
     shop: Cluster, names: tuple[tuple[str, str], ...]
 ) -> None:
     shop.objects["Deployment", "worker"]["metadata"]["labels"] = {"app": "shop"}
-    with pytest.raises(Refused, match="There is no workload with the labels app=shop,tier=api. Nothing was changed"):
+    with pytest.raises(Refused, match=r"There is no workload with the labels app=shop,tier=api\. Nothing was changed"):
         shop.pause(selection=Selection(names, (("app", "shop"), ("tier", "api"))))
 
 
