@@ -78,4 +78,7 @@ notes:
     C(s3:GetObjectRetention).
   - What is deleted from a bucket with versions is gone only when a lifecycle rule removes its old versions. A rule for
     uploads that were never completed is of use, too.
+  - Where pg_restore needs the files of a backup that is in a bucket, or is encrypted, they are brought into a folder of
+    their own in the temporary folder (E(TMPDIR)), which needs room for them. What a killed run left there is removed by
+    the next run on the same machine.
 """

@@ -38,7 +38,9 @@ options:
         description: The container to run the command in; the first one if not set. No other is started.
         type: str
   pod:
-    description: The running pod. Only a container that runs O(image) is used.
+    description:
+      - The running pod. Only a container that runs O(image) is used, and it has to have the program C(env).
+      - A command that does not end in time cannot be ended from outside, so it may still run in the pod.
     type: dict
     suboptions:
       namespace:

@@ -136,7 +136,7 @@ options:
         type: int
         default: 0
   lock_timeout:
-    description: Seconds a statement waits for a lock on a table, so that readers do not queue behind it.
+    description: Seconds a statement waits for a lock, so that readers do not queue behind it. Not of C(CONCURRENTLY).
     type: int
     default: 5
   timeout:

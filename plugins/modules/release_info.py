@@ -108,7 +108,8 @@ unfinished:
 ways_back:
   description:
     - The backups to return to from what is live, and from what came after it. They must not be pruned.
-    - They are those of the newest release whose verdict is C(released), and of every later one.
+    - They are those of the newest release whose verdict is C(released), of every later one, and those that an
+      unfinished restore goes on with.
   type: list
   elements: str
   returned: success

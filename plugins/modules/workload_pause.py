@@ -47,7 +47,7 @@ options:
         type: str
         required: true
   labels:
-    description: Workloads that have all these labels.
+    description: Workloads that have all these labels. With O(state=paused) it is refused if there is none.
     type: dict
   everything:
     description:

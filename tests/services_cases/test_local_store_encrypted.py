@@ -7,7 +7,10 @@ import contextlib
 import hashlib
 import os
 import re
+import resource
+import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -142,6 +145,53 @@ def test_a_manifest_that_lies_about_the_plain_text_is_found(store: LocalStore, k
     store.amend("shop-1", lie)
     with pytest.raises(Damaged, match="decrypts to something else"):
         list(OpenedStore(store, str(key.file)).read("shop-1", NAME))
+
+
+def forked(work: Callable[[], object]) -> int:
+    """How a process ended that did it; ended by a signal: its negative number."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_the_plain_text_a_killed_run_left_is_removed_by_the_next_and_a_living_runs_is_not(
+    store: LocalStore, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(store, [key.recipient])
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    def fetch(then: Callable[[], object]) -> None:
+        with OpenedStore(store, str(key.file)).fetched("shop-1"):
+            then()
+
+    def there() -> int:
+        return len([*folder.rglob(NAME)])
+
+    assert forked(lambda: fetch(lambda: os.kill(os.getpid(), signal.SIGKILL))) == -signal.SIGKILL
+    assert there() == 1
+    seen = []
+    fetch(lambda: seen.extend([there(), forked(lambda: fetch(there)), there()]))
+    assert (seen, there()) == ([1, 0, 1], 0)
+
+
+def test_no_room_for_the_plain_text_says_where_and_what_to_do(store: LocalStore, key: Key) -> None:
+    kept(store, [key.recipient])
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+        said = r"cannot write .*data\.dump\.age: File too large.*make room there, or set TMPDIR"
+        with pytest.raises(ReleaseError, match=said), OpenedStore(store, str(key.file)).fetched("shop-1"):
+            pass
+
+    assert forked(limited) == 0
 
 
 @pytest.mark.parametrize("length", [10, 200, MIB, 3 * MIB])

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.migration.kinds.sql import Sql
+from ansible_collections.runbook.release.plugins.module_utils.postgres import session
 from services.backups import killed, reached, unlocked
-from services_cases.migrating import BATCHES, Case
+from services_cases.migrating import BATCHES, Case, awaited
 
 DONE = 20
 
@@ -82,3 +86,58 @@ def test_a_statement_waits_for_a_lock_no_longer_than_it_may(case: Case) -> None:
             case.run()
     reader.close()
     assert case.revision == "none"
+
+
+READS, CHANGES = "select count(*) from orders", "update orders set note = 'mine' where id = 1"
+ALONE = "-- release: alone\n-- not concurrently\nalter table orders add c1 int"
+CONCURRENTLY = "-- release: alone\ncreate index concurrently orders_note on orders (note)"
+
+
+@contextmanager
+def beside(case: Case, statement: str) -> Iterator[None]:
+    """A transaction that does not end."""
+    other = case.postgres.connect(case.name, application_name="report")
+    with closing(other), other.cursor() as cursor:
+        cursor.execute(f"begin; {statement}")
+        yield
+
+
+def migrating(case: Case) -> list[tuple[object, ...]]:
+    """Statements of a migration that run in the database or wait there."""
+    ours = "application_name like 'runbook.release%' and state = 'active'"
+    return case.sql(f"select query from pg_stat_activity where datname = '{case.name}' and {ours}")
+
+
+@pytest.mark.parametrize(("file", "other"), [(ALONE, READS), (BATCHES, CHANGES)], ids=["alone", "batches"])
+def test_no_file_waits_for_a_lock_longer_than_it_may(case: Case, file: str, other: str) -> None:
+    case.write("0001", file)
+    with beside(case, other), pytest.raises(ReleaseError, match="canceling statement due to lock timeout"):
+        case.run()
+    assert migrating(case) == []
+
+
+def test_what_runs_concurrently_waits_and_ends_with_the_module(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.write("0001", CONCURRENTLY)
+    monkeypatch.setattr(session, "QUERY_STALL", 3.0)
+    with beside(case, CHANGES):
+        with pytest.raises(ReleaseError, match="0001 failed") as failed:
+            case.run(**{"class": "contract"}, backup="b-1")
+        assert "lock timeout" not in str(failed.value)
+        assert migrating(case) == []
+
+
+def test_what_runs_concurrently_ends_with_a_killed_module(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.write("0001", CONCURRENTLY)
+    monkeypatch.setattr(session, "NOTICE", 200)
+
+    def die() -> None:
+        awaited(lambda: bool(migrating(case)))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def run() -> None:
+        threading.Thread(target=die, daemon=True).start()
+        Case(case.postgres, case.name, case.folder).run(**{"class": "contract"}, backup="b-1")
+
+    with beside(case, CHANGES):
+        killed(run)
+        awaited(lambda: not migrating(case))

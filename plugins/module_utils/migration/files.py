@@ -21,6 +21,8 @@ _ENDS = re.compile(
     r"^\s*(commit\b|rollback\b|start\s+transaction|begin\s*;|begin\s+(?:transaction|work))",
     re.IGNORECASE | re.MULTILINE,
 )
+_CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _AFTER, _BATCH = re.compile(r"(?<![:\w]):after\b"), re.compile(r"(?<![:\w]):batch\b")
 
 
@@ -33,6 +35,11 @@ class File:
     mode: str
     sha256: str
     down: str | None = None
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether it waits for other transactions by design, without anybody queueing behind it."""
+        return _CONCURRENTLY.search(_COMMENT.sub(" ", self.sql)) is not None
 
     def batch(self, after: str | None, size: int) -> str:
         """The statement of one batch, which begins after the key of the last one."""

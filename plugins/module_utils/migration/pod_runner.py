@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused
+from ..errors import ApiError, NotReady, Refused
 from ..kube.kinds import POD
 from ..kube.readiness import is_pod_ready
+from .busy import APPLICATION
 from .runner import Runner, failed, nobody_asks
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ class Place:
 
 
 class InPod(Runner):
-    """By exec. In check mode a command cannot be run in a pod, so nobody is asked then."""
+    """By exec, which cannot end what it began. In check mode a command cannot be run in a pod, so nobody is asked then.
 
-    def __init__(self, client: KubeClient, place: Place, timeout: float) -> None:
+    ``options`` are for the sessions of the command.
+    """
+
+    def __init__(self, client: KubeClient, place: Place, timeout: float, options: str) -> None:
         self._client, self._place, self._timeout = client, place, timeout
+        self._environment = ["env", f"PGOPTIONS={options}", f"PGAPPNAME={APPLICATION}"]
         self.asks_freely = not client.dry_run
         self.what = f"image {place.image}"
 
@@ -48,9 +53,18 @@ class InPod(Runner):
         if changes:
             self._client.check_guard()
         pod, container = self._find()
-        code, said = self._client.exec(pod, self._place.namespace, container, argv, self._timeout)
+        where = f"pod {self._place.namespace}/{pod}, container {container}"
+        command = [*self._environment, *argv]
+        try:
+            code, said = self._client.exec(pod, self._place.namespace, container, command, self._timeout)
+        except (NotReady, ApiError) as error:
+            if error.what.startswith("env "):
+                error.what = f"{argv[0]}{error.what.removeprefix('env')}"
+            if not getattr(error, "status", 0):
+                error.remedy += f"; {_may_run(argv, where)}"
+            raise
         if code:
-            raise failed(argv, f"pod {self._place.namespace}/{pod}, container {container}", code, said)
+            raise failed(argv, where, code, said)
         return said
 
     def _find(self) -> tuple[str, str]:
@@ -61,6 +75,13 @@ class InPod(Runner):
         else:
             found = self._client.list(POD, place.namespace, place.selector)
         return choose(found, place)
+
+
+def _may_run(argv: Sequence[str], where: str) -> str:
+    return (
+        f"{argv[0]} may still run in {where}: end it there, or wait for it. It names its sessions {APPLICATION}, and as"
+        " long as there is one nothing else is migrated"
+    )
 
 
 def choose(pods: Sequence[Mapping[str, Any]], place: Place) -> tuple[str, str]:

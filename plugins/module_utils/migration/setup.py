@@ -12,6 +12,7 @@ from ..errors import Refused
 from ..kube.kinds import DEPLOYMENT, STATEFULSET
 from ..postgres import reach
 from ..postgres.secret import password_of
+from ..postgres.session import FIRST_TO_NOTICE, NOTICE
 from . import files
 from .busy import APPLICATION
 from .decide import Want
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 Params = Mapping[str, Any]
 
 _LIKE = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
-_FIRST_TO_NOTICE = 140000
-_NOTICE = 5000
 _LOGIN = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGSSLROOTCERT": "sslrootcert"}
 
 
@@ -58,15 +57,15 @@ def kind_of(params: Params, server: Server, client: KubeClient | None) -> Kind:
     if params["kind"] == "sql":
         settings = Settings(params["batch"], params["lock_timeout"], (params["run"] or {}).get("release") or "")
         return Sql(server, params["database"], params["path"], files.read(Path(params["path"])), settings)
-    runner = _runner(params, client, session_options(params["lock_timeout"], server.identity().version))
+    runner = _runner(params, client, session_options(params["lock_timeout"], server.identity().major))
     if params["kind"] == "alembic":
         return Alembic(runner, params["command"] or ["alembic"])
     return Command(runner, Commands(params["command"], params["history"] or (), params["down"] or ()))
 
 
-def session_options(lock_timeout: int, version: int) -> str:
+def session_options(lock_timeout: int, major: int) -> str:
     """For the sessions of a command: seconds to wait for a lock; and they end when the command is killed."""
-    notice = f" -c client_connection_check_interval={_NOTICE}" if version >= _FIRST_TO_NOTICE else ""
+    notice = f" -c client_connection_check_interval={NOTICE}" if major >= FIRST_TO_NOTICE else ""
     return f"-c lock_timeout={lock_timeout * 1000}{notice}"
 
 
@@ -77,7 +76,7 @@ def _runner(params: Params, client: KubeClient | None, options: str) -> Runner:
     if params["pod"]:
         pod = params["pod"]
         where = (pod["namespace"], pod["name"] or "", pod["selector"] or "", pod["container"] or "")
-        return InPod(cluster, Place(*where, params["image"]), params["timeout"])
+        return InPod(cluster, Place(*where, params["image"]), params["timeout"], options)
     return AsJob(cluster, _task(params, cluster, options))
 
 

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import IO, Self, cast
 
 from ..errors import Refused, ReleaseError
 from .manifest import Check, FileEntry, Manifest
+from .store import aside
 from .store.base import CHUNK, Damaged, Draft, Sink, Store, damaged
 
 AGE = "age"
@@ -126,18 +126,17 @@ class OpenedStore(Store):
             if not any(entry.plain_sha256 for entry in manifest.files):
                 yield folder
                 return
-            with tempfile.TemporaryDirectory(prefix="backup-") as plain:
+            with aside.folder() as plain:
                 for entry in manifest.files:
-                    self._decrypt(manifest, entry, folder, Path(plain))
-                yield Path(plain)
+                    self._decrypt(manifest, entry, folder, plain)
+                yield plain
 
     def _decrypt(self, manifest: Manifest, entry: FileEntry, folder: Path, plain: Path) -> None:
-        with open(folder / entry.name, "rb") as source, open(plain / entry.name, "xb") as target:
-            if not entry.plain_sha256:
-                shutil.copyfileobj(source, target, CHUNK)
-                return
-            pieces = decrypt(iter(lambda: source.read(CHUNK), b""), self._identity)
-            target.writelines(_verified(manifest, entry, pieces, self.where))
+        with open(folder / entry.name, "rb") as source:
+            stored = iter(lambda: source.read(CHUNK), b"")
+            pieces = decrypt(stored, self._identity) if entry.plain_sha256 else stored
+            if aside.write(plain / entry.name, pieces) != (entry.plain_sha256 or entry.sha256):
+                raise _another(manifest, entry, self.where)
 
     def backups(self) -> list[Manifest]:
         return self._store.backups()
@@ -175,9 +174,11 @@ def _verified(manifest: Manifest, entry: FileEntry, pieces: Iterable[bytes], whe
         digest.update(piece)
         yield piece
     if digest.hexdigest() != entry.plain_sha256:
-        raise Damaged(
-            f"{entry.name} of backup {manifest.id} decrypts to something else than was encrypted", where=where
-        )
+        raise _another(manifest, entry, where)
+
+
+def _another(manifest: Manifest, entry: FileEntry, where: str) -> Damaged:
+    return Damaged(f"{entry.name} of backup {manifest.id} decrypts to something else than was encrypted", where=where)
 
 
 def _through(command: Sequence[str], pieces: Iterable[bytes]) -> Iterator[bytes]:

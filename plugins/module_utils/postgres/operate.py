@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -128,8 +128,7 @@ def _apply(store: Store, server: Server | None, outcome: Outcome, book: Book, sc
         outcome.backup = _take(store, _needed(server), request)
         outcome.changed = True
     if plan.pin and outcome.backup:
-        outcome.backup = _amended(store, replace(outcome.backup, pinned=plan.pin))
-        outcome.changed = True
+        _amend(store, outcome, lambda now: replace(now, pinned=plan.pin))
     if plan.prove and outcome.backup:
         book.check()
         _prove(store, scratch or _needed(server), outcome)
@@ -186,21 +185,26 @@ def _prove(store: Store, server: Server, outcome: Outcome) -> None:
 
     request, before = outcome.request, _backup(outcome)
     found = prove(server, store, before, outcome.plan.prove, identity=request.identity_file, jobs=request.jobs)
-    if _replaces(found, before.proof):
-        outcome.backup = _amended(store, replace(before, proof=found))
-        outcome.changed = True
-    if not found.holds:
-        raise _disproven(before, found, store.where, taken=outcome.plan.take)
+    _amend(store, outcome, lambda now: replace(now, proof=found) if _replaces(found, now.proof) else now)
+    recorded = _backup(outcome).proof
+    if recorded and not recorded.holds:
+        raise _disproven(before, recorded, store.where, taken=outcome.plan.take)
 
 
 def _replaces(found: Proof, recorded: Proof | None) -> bool:
-    """A proof to a lower level that holds says nothing new about a backup that is proven further."""
-    return not found.holds or recorded is None or not recorded.holds or reaches(found.level, recorded.level)
+    """One that failed always counts; one that holds neither hides a younger failure, nor a proof to a higher level."""
+    if recorded is None or not found.holds:
+        return True
+    return reaches(found.level, recorded.level) if recorded.holds else found.at > recorded.at
 
 
-def _amended(store: Store, manifest: Manifest) -> Manifest:
-    store.amend(manifest.id, manifest)
-    return manifest
+def _amend(store: Store, outcome: Outcome, change: Callable[[Manifest], Manifest]) -> None:
+    """Change what the manifest says now: hours after it was read, another run may have amended the rest."""
+    known = store.the(_backup(outcome).id)
+    outcome.backup = change(known)
+    if outcome.backup != known:
+        store.amend(known.id, outcome.backup)
+        outcome.changed = True
 
 
 def _unreadable(refusals: Sequence[str], database: str, where: str) -> Refused:

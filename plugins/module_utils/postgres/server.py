@@ -108,6 +108,10 @@ class Server(ABC):
         """
 
     @abstractmethod
+    def run_alone(self, sql: str, database: str, settings: Mapping[str, str]) -> None:
+        """One statement outside of any transaction, in a session of its own, which ends with this call."""
+
+    @abstractmethod
     def identity(self) -> Identity: ...
 
     @abstractmethod

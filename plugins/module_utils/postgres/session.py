@@ -27,6 +27,9 @@ RESTORING = "pg_restore runbook.release"
 HOLDING = "runbook.release"
 QUERY_STALL = 300.0
 ASIDE_STALL = 5.0
+FIRST_TO_NOTICE = 14
+NOTICE = 5000
+"""Milliseconds after which a server of that version notices in the middle of a statement that its client is gone."""
 _FIRST_WITH_COPY_PROGRESS = 14
 
 _UNHURRIED = """
@@ -103,6 +106,17 @@ class SessionServer(Server):
     def run(self, sql: str, database: str = MAINTENANCE, *, transaction: bool = False) -> None:
         with self._using(database) as session:
             session.run(f"begin;\n{sql}\n;commit" if transaction else sql)
+
+    def run_alone(self, sql: str, database: str, settings: t.Mapping[str, str]) -> None:
+        application, doing = application_of(HOLDING), f"a statement in {database}"
+        notice = {"client_connection_check_interval": str(NOTICE)} if self.identity().major >= FIRST_TO_NOTICE else {}
+        with (
+            self._working(application, QUERY_STALL, doing),
+            contextlib.closing(self._open(database, application)) as session,
+        ):
+            for name, value in {**settings, **notice}.items():
+                session.run(f"set {name} = {value}")
+            session.run(sql)
 
     def identity(self) -> Identity:
         if self._identity is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..ledger.store import Store
 from ..lock.decide import owner
 from ..lock.keep import observe
-from .index import Attempt, Index, mend, read
+from .index import RESTORE, Attempt, Index, mend, read
 from .machine import INDEX_ENDED
 from .register import index_of
 from .story import Story
@@ -26,12 +26,13 @@ def tell(client: KubeClient, namespace: str, lease: str) -> dict[str, Any]:
         story = Story.of(read(Store(client, namespace, attempt.release)))
         if lacking := mend(attempt, story):
             index, attempt = index.told(INDEX_ENDED, lacking, story.last.when if story.last else "", ""), None
-    stories = (Story.of(read(Store(client, namespace, one.release))) for one in index.standing)
+    stories = [Story.of(read(Store(client, namespace, one.release))) for one in index.standing]
+    restoring = story.begun.get("inputs", {}) if attempt and attempt.kind == RESTORE else {}
     have, now = observe(client, f"{namespace}/{lease}")
     return {
         "releases": [one.report() for one in index.attempts],
         "unfinished": standing(attempt, story) if attempt else {},
-        "ways_back": sorted({id for one in stories for id in one.backups.values()}),
+        "ways_back": sorted({*restoring.values(), *(id for one in stories for id in one.backups.values())}),
         "holds": [hold.report() for hold in index.holds],
         "owner": owner(have, now) if have and have.holder else {},
         "typical_seconds": index.typical_seconds,

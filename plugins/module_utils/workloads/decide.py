@@ -90,7 +90,7 @@ def pause(found: Sequence[Workload], selection: Selection, name: str, where: str
         raise Refused(
             f"There is no {', no '.join(missing)}. Nothing was changed",
             where=where,
-            remedy="correct the names, or leave out what is not there",
+            remedy="correct the names and labels, or leave out what is not there",
         )
     chosen = [workload for workload in found if selection.has(workload)]
     for workload in chosen:

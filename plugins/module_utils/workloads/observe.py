@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +69,19 @@ class Selection:
         return bool(self.names or self.labels or self.everything)
 
     def has(self, workload: Workload) -> bool:
-        labelled = bool(self.labels) and all(workload.labels.get(key) == value for key, value in self.labels)
-        return labelled or workload.key in self.names or (self.everything and workload.key[0] in UNNAMED)
+        return (
+            self._labelled(workload) or workload.key in self.names or (self.everything and workload.key[0] in UNNAMED)
+        )
 
-    def missing(self, found: Iterable[Workload]) -> list[str]:
+    def missing(self, found: Sequence[Workload]) -> list[str]:
         there = {workload.key for workload in found}
-        return [" ".join(key) for key in self.names if key not in there]
+        absent = [" ".join(key) for key in self.names if key not in there]
+        if self.labels and not any(map(self._labelled, found)):
+            absent.append(f"workload with the labels {','.join(f'{key}={value}' for key, value in self.labels)}")
+        return absent
+
+    def _labelled(self, workload: Workload) -> bool:
+        return bool(self.labels) and all(workload.labels.get(key) == value for key, value in self.labels)
 
 
 def observe(client: KubeClient, namespace: str) -> list[Workload]:

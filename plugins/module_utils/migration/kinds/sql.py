@@ -84,13 +84,14 @@ class Sql(Kind):
     def _in_transaction(self, file: File, work: Work) -> str:
         guards = [shape.guard_sql(work.before)] if work.before else []
         recorded = self._insert(file, "done")
-        self._transaction(f"set local lock_timeout = {self._settings.lock_timeout * 1000}", file.sql, *guards, recorded)
+        self._transaction(file.sql, *guards, recorded)
         return f"{file.id}: done"
 
     def _alone(self, file: File, work: Work) -> str:
         """Recorded as begun first: what a killed run leaves of it has to be looked at by somebody."""
         self._server.run(self._insert(file, "begun"), self._database)
-        self._server.run(file.sql, self._database)
+        limits = {} if file.concurrent else {"lock_timeout": self._lock_timeout}
+        self._server.run_alone(file.sql, self._database, limits)
         self._server.run(
             f"update {TABLE} set state = 'done', ended = clock_timestamp() where name = {text(file.id)}",
             self._database,
@@ -129,7 +130,7 @@ class Sql(Kind):
 
     def _take_back(self, file: File) -> str:
         forgotten = f'delete from {TABLE} where name collate "C" >= {text(file.id)}'
-        self._transaction(f"set local lock_timeout = {self._settings.lock_timeout * 1000}", str(file.down), forgotten)
+        self._transaction(str(file.down), forgotten)
         return f"{file.id}: taken back"
 
     def _insert(self, file: File, state: str) -> str:
@@ -138,7 +139,13 @@ class Sql(Kind):
         return f"insert into {TABLE} (name, sha256, mode, state, release, ended) values ({values}, {ended})"
 
     def _transaction(self, *statements: str) -> None:
-        self._server.run("\n;\n".join(statements), self._database, transaction=True)
+        limited = (f"set local lock_timeout = {self._lock_timeout}", *statements)
+        self._server.run("\n;\n".join(limited), self._database, transaction=True)
+
+    @property
+    def _lock_timeout(self) -> str:
+        """In milliseconds."""
+        return str(self._settings.lock_timeout * 1000)
 
     def _explained(self, file: File, error: ReleaseError, kept: str) -> ReleaseError:
         where = f"{self.what}, file {file.id}.sql, database {self._database} at {self._server.where}"

@@ -23,6 +23,7 @@ from ...errors import Refused, ReleaseError
 from ..manifest import FileEntry, Malformed, Manifest
 from .base import CHUNK, DELETED, MANIFEST, Absent, Store, damaged, is_id, require_id, valid_file, valid_id
 
+_LOCK = ".lock"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -99,7 +100,8 @@ class LocalStore(Store):
         if not self._drafts.is_dir():
             return []
         with _telling("sweep", self._drafts), self._lock():
-            return [name for name in sorted({entry.stem for entry in self._drafts.iterdir()}) if self._swept(name)]
+            names = {entry.name.removesuffix(_LOCK) for entry in self._drafts.iterdir()}
+            return [name for name in sorted(names) if self._swept(name)]
 
     def _ids(self) -> list[str]:
         with _telling("read", self._path):
@@ -118,7 +120,7 @@ class LocalStore(Store):
     def _workplace(self, id: str) -> Iterator[Path]:
         """A folder of its own in ``.drafts``, locked for as long as this process lives, gone afterwards."""
         name = f"{id}~{uuid.uuid4().hex}"
-        folder, lock = self._drafts / name, self._drafts / f"{name}.lock"
+        folder, lock = self._drafts / name, self._drafts / f"{name}{_LOCK}"
         with _telling("write", self._path):
             self._make()
             with self._lock():
@@ -150,7 +152,7 @@ class LocalStore(Store):
             os.close(held)
 
     def _swept(self, name: str) -> bool:
-        lock = self._drafts / f"{name}.lock"
+        lock = self._drafts / f"{name}{_LOCK}"
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(FileNotFoundError):
                 held = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -10,14 +10,13 @@ decides which one is the backup. A draft is claimed (``.drafts/<draft>``) before
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ReleaseError
 from ..manifest import FileEntry, Malformed, Manifest
+from . import aside
 from .base import DELETED, MANIFEST, RETAINED, Absent, Store, damaged, is_id, valid_file, valid_id
 from .bucket import Bucket, Missing, Object, Place
 from .claim import Holder, gone
@@ -50,8 +49,8 @@ class S3Store(Store):
         claim = Claim(self._bucket, valid_id(id))
         draft = None
         try:
-            with tempfile.TemporaryDirectory(prefix="backup-") as folder:
-                draft = S3Draft(self._bucket, claim, Path(folder))
+            with aside.folder() as folder:
+                draft = S3Draft(self._bucket, claim, folder)
                 yield draft
         finally:
             if draft and not draft.committed:
@@ -68,10 +67,10 @@ class S3Store(Store):
     @contextlib.contextmanager
     def fetched(self, id: str) -> Iterator[Path]:
         manifest = self.the(id)
-        with tempfile.TemporaryDirectory(prefix="backup-") as folder:
+        with aside.folder() as folder:
             for entry in manifest.files:
-                self._fetch(manifest, entry, Path(folder) / valid_file(entry.name))
-            yield Path(folder)
+                self._fetch(manifest, entry, folder / valid_file(entry.name))
+            yield folder
 
     def amend(self, id: str, manifest: Manifest) -> None:
         known = self.the(id)
@@ -118,13 +117,7 @@ class S3Store(Store):
         return results
 
     def _fetch(self, manifest: Manifest, entry: FileEntry, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with path.open("xb", buffering=0) as target:
-            for piece in self._bucket.pieces(file_key(manifest, entry.name)):
-                digest.update(piece)
-                target.write(piece)
-        if digest.hexdigest() != entry.sha256:
+        if aside.write(path, self._bucket.pieces(file_key(manifest, entry.name))) != entry.sha256:
             checks = [self._checked(manifest, entry)]
             raise damaged(manifest, checks, self.where) or ReleaseError(
                 f"{entry.name} of backup {manifest.id} did not arrive as it is stored", where=self.where

@@ -59,5 +59,5 @@ def test_files_over_tcp_need_no_cluster() -> None:
 
 
 def test_sessions_of_a_command_end_with_it_where_the_server_can_notice() -> None:
-    assert "client_connection_check_interval" in session_options(5, 140000)
-    assert session_options(5, 130000) == "-c lock_timeout=5000"
+    assert "client_connection_check_interval" in session_options(5, 14)
+    assert session_options(5, 13) == "-c lock_timeout=5000"

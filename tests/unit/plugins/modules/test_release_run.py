@@ -85,6 +85,19 @@ def test_the_backups_to_return_to_are_told_until_a_later_release_is_live(run: Ru
     assert (told["unfinished"]["backups"], told["unfinished"]["migrated"]) == ({"shop": "before-1.6.0"}, False)
 
 
+def test_the_backups_an_unfinished_restore_goes_on_with_are_told_until_it_ended(run: Run) -> None:
+    restore = {**SHOP, "version": None, "kind": "restore", "components": [], "steps": [], "inputs": {"shop": "nightly"}}
+    begun = run(**restore)
+    assert run(release_info, **WHERE)["ways_back"] == ["nightly"]
+    run(state="ended", run=begun["run"], verdict="restored")
+    assert run(release_info, **WHERE)["ways_back"] == []
+
+
+def test_the_inputs_of_an_unfinished_release_are_no_backups(run: Run) -> None:
+    run(**SHOP, inputs={"chart of api": "aa"})
+    assert run(release_info, **WHERE)["ways_back"] == []
+
+
 def test_check_mode_decides_and_writes_nothing(run: Run, api: Api) -> None:
     result = run(**SHOP, _ansible_check_mode=True)
     assert (result["decision"], result["run"], api.objects) == ("start", {}, {})

@@ -167,6 +167,15 @@ def test_labels_select_what_has_all_of_them(shop: Cluster) -> None:
     assert chosen == (("Deployment", "api"),)
 
 
+@pytest.mark.parametrize("names", [(), (("Deployment", "api"),)])
+def test_labels_that_no_workload_has_are_refused_before_anything_is_scaled(
+    shop: Cluster, names: tuple[tuple[str, str], ...]
+) -> None:
+    shop.objects["Deployment", "worker"]["metadata"]["labels"] = {"app": "shop"}
+    with pytest.raises(Refused, match=r"There is no workload with the labels app=shop,tier=api\. Nothing was changed"):
+        shop.pause(selection=Selection(names, (("app", "shop"), ("tier", "api"))))
+
+
 def test_a_size_that_changed_since_it_was_read_fails_the_patch(shop: Cluster) -> None:
     (step, *_rest) = shop.pause().steps
     shop.objects[step.workload.key]["spec"]["replicas"] = 4

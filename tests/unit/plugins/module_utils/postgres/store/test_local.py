@@ -364,6 +364,30 @@ def test_what_a_killed_run_left_is_swept_by_the_next(store, path):
     assert leftovers(path) == []
 
 
+def test_what_a_killed_run_left_of_an_id_with_dots_is_swept_and_a_living_one_is_not(store, path):
+    def die() -> None:
+        with store.draft("shop-1.4.0") as draft:
+            draft.sink("data.dump").write(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert forked(die) == -signal.SIGKILL
+    (lock,) = (path / ".drafts").glob("*.lock")
+    assert (path / ".drafts" / lock.name.removesuffix(".lock")).is_dir()
+    with store.draft("shop-1.5.0") as living:
+        assert store.sweep() == [lock.name.removesuffix(".lock")]
+        assert leftovers(path) == sorted([living.folder.name, f"{living.folder.name}.lock"])
+    assert leftovers(path) == []
+
+
+def test_a_folder_of_a_draft_without_its_lock_file_is_swept(store, path):
+    kept(store)
+    orphan = path / ".drafts" / f"shop-1.4.0~{'0' * 32}"
+    orphan.mkdir()
+    (orphan / "data.dump").write_bytes(b"half")
+    assert store.sweep() == [orphan.name]
+    assert leftovers(path) == []
+
+
 def test_a_file_that_cannot_be_written_to_its_end_is_no_backup(store, path):
     import resource
 
