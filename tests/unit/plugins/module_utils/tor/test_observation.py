@@ -164,6 +164,11 @@ class TestDecisions:
         assert decide(BANDS, [look(1, *down)]).action == "rollback"
         assert decide(BANDS, [look(1, *down, finding("db"))]).action == "watch"
 
+    def test_all_is_not_that_nothing_could_be_measured(self):
+        blind = [finding(verdict="error", observed=None), finding("up", "insufficient")]
+        assert decide(BANDS, [look(1, *blind)]).action == "watch"
+        assert decide(BANDS, [look(1, *blind, finding("p95", "fail", severity="advisory"))]).action == "watch"
+
     def test_any_is_one_of_them(self):
         rule = [{"when": "any", "action": "rollback"}]
         assert decide(rule, [look(1, finding(), finding("up", "insufficient"))]).action == "rollback"
