@@ -62,10 +62,10 @@ class Verdict:
     def record(self) -> dict[str, Any]:
         """What a ledger keeps of it."""
         return {
-            "name": _short(self.criterion.name),
+            "name": short(self.criterion.name),
             "verdict": self.verdict,
-            "observed": _short(self.observed),
-            "threshold": _short(self.criterion.expect.text),
+            "observed": short(self.observed),
+            "threshold": short(self.criterion.expect.text),
         }
 
 
@@ -104,7 +104,7 @@ def _remedy(criterion: Criterion, holds: bool) -> str:
     return "" if holds or not criterion.remedy else f" ({criterion.remedy})"
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """What fits into an entry of a ledger, and is the same when it is read again."""
     exact = isinstance(value, int) and abs(value) <= EXACT
     if value is None or exact or (isinstance(value, float) and math.isfinite(value)):
