@@ -73,7 +73,7 @@ options:
             pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
             make it a range query with C(step) seconds between points. C(max_age), seconds a sample may be old (120),
-            and C(fresh), the series whose samples must be that young, needed where the query is more than a selector."
+            and C(fresh), the series whose samples must be so young, required where the query is more than a selector."
           - "C(alertmanager): C(matchers), such as C(severity=\"critical\"), all of which an alert must meet. C(since),
             only alerts that began then. C(watchdog), the alert that always fires (C(Watchdog)), without which silence
             says nothing."

@@ -137,7 +137,9 @@ def holds(rule: Given, look: Look) -> bool:
     """Whether the look shows what the rule is about; that all did not pass needs one of them that was seen to fail."""
     if rule["when"] in (ALL, ANY):
         verdicts = [finding["verdict"] for finding in look.blocking]
-        return PASS not in verdicts and FAIL in verdicts if rule["when"] == ALL else any(one != PASS for one in verdicts)
+        return (
+            PASS not in verdicts and FAIL in verdicts if rule["when"] == ALL else any(one != PASS for one in verdicts)
+        )
     found = [finding for finding in look.findings if finding["name"] == rule["criterion"]]
     if not found or found[0]["verdict"] not in (PASS, FAIL):
         return False
