@@ -25,6 +25,7 @@ from .moments import shown
 from .sources.base import Ask, World
 from .verdict import FAIL, PASS, Verdict, error, insufficient, judged
 
+DEADLINE = 60.0
 MOST_RECORDED = 60
 _PACE = 1.0
 _GRACE = 0.5
@@ -57,16 +58,19 @@ class Gate:
 def evaluate(
     criteria: Sequence[Criterion],
     world: World,
-    deadline: float = 60.0,
+    deadline: float | None = None,
     hold: float = 0.0,
     check: Callable[[], None] = lambda: None,
 ) -> Gate:
     """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts.
 
+    `deadline` is in seconds for each round, by default as long as the longest timeout and `DEADLINE` at least.
     `check` may end it between two rounds by an error.
     """
     if not criteria:
         raise ReleaseError("There is no criterion, so nothing was measured", where="criteria", remedy="name one")
+    if deadline is None:
+        deadline = max(DEADLINE, *(criterion.timeout for criterion in criteria))
     if not (0 <= hold < math.inf and 0 < deadline < math.inf):
         raise ReleaseError(f"A hold of {hold} s or a deadline of {deadline} s has no end", where="hold, deadline")
     until = time.monotonic() + hold

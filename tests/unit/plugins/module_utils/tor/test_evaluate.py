@@ -103,6 +103,18 @@ def test_a_source_that_hangs_holds_up_nobody():
     assert not gate.passed
 
 
+def test_no_timeout_is_cut_unless_a_deadline_is_given():
+    asked = []
+
+    def note(ask):
+        asked.append(ask.left)
+        return 1
+
+    evaluate([criterion(note, timeout=300), criterion(1)], World())
+    evaluate([criterion(note, timeout=300), criterion(1)], World(), deadline=70)
+    assert asked == [pytest.approx(300, abs=20), pytest.approx(70, abs=20)]
+
+
 def test_fifty_are_asked_at_once():
     together = threading.Barrier(50, timeout=20)
     gate = evaluate([criterion(lambda ask: together.wait(), timeout=30) for dummy in range(50)], World())
