@@ -38,6 +38,11 @@ class Verdict:
     def blocks(self) -> bool:
         return self.verdict != PASS and self.criterion.blocking
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known for the rest of a hold."""
+        return self.verdict == FAIL or not self.criterion.source.repeatable
+
     def of(self, at: str, seconds: float) -> Verdict:
         return replace(self, at=at, seconds=round(seconds, 3))
 
