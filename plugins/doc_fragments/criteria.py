@@ -46,7 +46,7 @@ options:
             C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers) without secrets, and the C(body) of a POST.
             C(redirects) to follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration),
             seconds over which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new
-            connection."
+            connection. In a hold a POST is sent for the first evaluation only, and its verdict stands."
           - "C(service): C(service), C(path), C(port) (number or name), C(namespace), C(duration). The same through the
             API server, so it reaches a Service that nothing routes to yet."
           - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version
@@ -73,7 +73,7 @@ options:
             pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
             make it a range query with C(step) seconds between points. C(max_age), seconds a sample may be old (120),
-            and C(fresh), the series whose samples must be that young, needed where the query is more than a selector."
+            and C(fresh), the series whose samples must be so young, required where the query is more than a selector."
           - "C(alertmanager): C(matchers), such as C(severity=\"critical\"), all of which an alert must meet. C(since),
             only alerts that began then. C(watchdog), the alert that always fires (C(Watchdog)), without which silence
             says nothing."

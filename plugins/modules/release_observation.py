@@ -65,8 +65,8 @@ options:
     suboptions:
       when:
         description:
-          - V(all) holds when no blocking criterion passed, V(any) when one did not, V(failed) when
-            O(policy[].criterion) failed.
+          - V(all) holds when no blocking criterion passed and one was seen to fail, V(any) when one did not pass,
+            V(failed) when O(policy[].criterion) failed.
           - Anything else is an expectation of the value that O(policy[].criterion) measured, as in C(> 20 %) or
             C(10 %..20 %).
         type: str

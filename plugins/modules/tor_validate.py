@@ -63,9 +63,8 @@ options:
     description: Namespace of what sources name in the cluster, unless they name one themselves.
     type: str
   deadline:
-    description: Seconds one evaluation of all criteria may take.
+    description: Seconds one evaluation may take, cutting longer timeouts. By default 60, or the longest timeout.
     type: float
-    default: 60
   hold:
     description:
       - Go on evaluating for so many seconds, but capture a baseline once. The first blocking criterion that fails ends
@@ -315,7 +314,7 @@ def tor_validate_argument_spec() -> ArgumentSpec:
             "baseline": {"type": "dict"},
             "subject": {"type": "dict", "options": _SUBJECT},
             "namespace": {"type": "str"},
-            "deadline": {"type": "float", "default": 60},
+            "deadline": {"type": "float"},
             "hold": {"type": "float", "default": 0},
             "fail": {"type": "bool", "default": True},
             "gate": {"type": "str"},

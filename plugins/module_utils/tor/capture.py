@@ -22,7 +22,7 @@ def comparing(criteria: Sequence[Criterion]) -> list[Criterion]:
     return [criterion for criterion in criteria if isinstance(criterion.expect, OfBaseline)]
 
 
-def capture(criteria: Sequence[Criterion], world: World, deadline: float = 60.0) -> Gate:
+def capture(criteria: Sequence[Criterion], world: World, deadline: float | None = None) -> Gate:
     """A verdict on each thing that is compared with a baseline: passed when a number was measured.
 
     Criteria of several gates may be of one name when they measure the same and only expect something else of it.

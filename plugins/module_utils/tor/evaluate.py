@@ -10,7 +10,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +25,7 @@ from .moments import shown
 from .sources.base import Ask, World
 from .verdict import FAIL, PASS, Verdict, error, insufficient, judged
 
+DEADLINE = 60.0
 MOST_RECORDED = 60
 _PACE = 1.0
 _GRACE = 0.5
@@ -57,24 +58,30 @@ class Gate:
 def evaluate(
     criteria: Sequence[Criterion],
     world: World,
-    deadline: float = 60.0,
+    deadline: float | None = None,
     hold: float = 0.0,
     check: Callable[[], None] = lambda: None,
 ) -> Gate:
     """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts.
 
+    A source that is not repeatable is read in the first round only, and its verdict ends a hold that it does not pass.
+    `deadline` is in seconds for each round, by default as long as the longest timeout and `DEADLINE` at least.
     `check` may end it between two rounds by an error.
     """
     if not criteria:
         raise ReleaseError("There is no criterion, so nothing was measured", where="criteria", remedy="name one")
+    if deadline is None:
+        deadline = max(DEADLINE, *(criterion.timeout for criterion in criteria))
     if not (0 <= hold < math.inf and 0 < deadline < math.inf):
         raise ReleaseError(f"A hold of {hold} s or a deadline of {deadline} s has no end", where="hold, deadline")
     until = time.monotonic() + hold
+    known: dict[int, Verdict] = {}
     while True:
         began = time.monotonic()
-        gate = _round(criteria, world, began + deadline, impatient=hold > 0)
-        if any(verdict.verdict == FAIL for verdict in gate.blockers) or time.monotonic() >= until:
+        gate = _round(criteria, world, began + deadline, known, impatient=hold > 0)
+        if any(verdict.settled for verdict in gate.blockers) or time.monotonic() >= until:
             return gate
+        known = {place: one for place, one in enumerate(gate.verdicts) if not one.criterion.source.repeatable}
         time.sleep(max(0.0, min(began + _PACE, until) - time.monotonic()))
         check()
 
@@ -108,12 +115,15 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
         return error(criterion, without_secrets(f"{type(exc).__name__}: {exc}"), source.text)
 
 
-def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impatient: bool) -> Gate:
-    """Impatient: the first blocking failure ends it, without a verdict on what has not answered yet."""
-    found: dict[int, Verdict] = {}
-    for place, verdict in _as_they_come(criteria, world, deadline):
+def _round(
+    criteria: Sequence[Criterion], world: World, deadline: float, known: Mapping[int, Verdict], *, impatient: bool
+) -> Gate:
+    """Impatient: the first failure that settles it ends it, without a verdict on what has not answered yet."""
+    found = dict(known)
+    asked = [(place, criterion) for place, criterion in enumerate(criteria) if place not in known]
+    for place, verdict in _as_they_come(asked, world, deadline):
         found[place] = verdict
-        if impatient and verdict.verdict == FAIL and verdict.blocks:
+        if impatient and verdict.blocks and verdict.settled:
             return Gate(tuple(found[place] for place in sorted(found)))
     return Gate(
         tuple(
@@ -123,7 +133,9 @@ def _round(criteria: Sequence[Criterion], world: World, deadline: float, *, impa
     )
 
 
-def _as_they_come(criteria: Sequence[Criterion], world: World, deadline: float) -> Iterator[tuple[int, Verdict]]:
+def _as_they_come(
+    criteria: Sequence[tuple[int, Criterion]], world: World, deadline: float
+) -> Iterator[tuple[int, Verdict]]:
     """A thread each, so that a source that hangs holds up nobody; what has no verdict by the deadline gets none.
 
     Of very many only some begin at once, the others one by one: each as soon as another one ends, or a moment later.
@@ -135,7 +147,7 @@ def _as_they_come(criteria: Sequence[Criterion], world: World, deadline: float) 
     def work(place: int, criterion: Criterion) -> None:
         done.put((place, measure(criterion, world, deadline)))
 
-    for place, criterion in enumerate(criteria):
+    for place, criterion in criteria:
         if waiting >= _AT_ONCE:
             with contextlib.suppress(queue.Empty):
                 yield done.get(timeout=_ONE_MORE if waiting < _AT_MOST else max(0.0, latest - time.monotonic()))

@@ -16,7 +16,7 @@ from .expect import ExpectError, NothingMeasured
 from .grammar import parse
 from .mistakes import unknown
 from .moments import shown
-from .verdict import FAIL, INSUFFICIENT, LONGEST, PASS
+from .verdict import FAIL, INSUFFICIENT, PASS, short
 
 MOST_LOOKS = 500
 MISSED = "missed"
@@ -94,16 +94,12 @@ def standing(times: Sequence[float], ended: float, taken: Sequence[Look], now: f
 def taken_now(number: int, at: float, verdicts: Sequence[Given]) -> Look:
     """A look out of what tor_validate returned; one that measured nothing says nothing."""
     kept = ("name", "severity", "verdict", "observed", "unit", "threshold")
-    findings = tuple({field: _short(verdict.get(field)) for field in kept} for verdict in verdicts)
+    findings = tuple({field: short(verdict.get(field)) for field in kept} for verdict in verdicts)
     blocking = [verdict["verdict"] for verdict in verdicts if verdict.get("severity") == "blocking"]
     if FAIL in blocking:
         return Look(number, at, FAIL, findings)
     passed = blocking and all(verdict == PASS for verdict in blocking)
     return Look(number, at, PASS if passed else INSUFFICIENT, findings)
-
-
-def _short(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | float) else str(value)[:LONGEST]
 
 
 def conclusion(taken: Sequence[Look]) -> tuple[str, str]:
@@ -138,9 +134,12 @@ def decide(policy: Sequence[Given], taken: Sequence[Look]) -> Decision:
 
 
 def holds(rule: Given, look: Look) -> bool:
+    """Whether the look shows what the rule is about; that all did not pass needs one of them that was seen to fail."""
     if rule["when"] in (ALL, ANY):
-        bad = [finding["verdict"] != PASS for finding in look.blocking]
-        return bool(bad) and (all(bad) if rule["when"] == ALL else any(bad))
+        verdicts = [finding["verdict"] for finding in look.blocking]
+        return (
+            PASS not in verdicts and FAIL in verdicts if rule["when"] == ALL else any(one != PASS for one in verdicts)
+        )
     found = [finding for finding in look.findings if finding["name"] == rule["criterion"]]
     if not found or found[0]["verdict"] not in (PASS, FAIL):
         return False

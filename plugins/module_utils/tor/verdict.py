@@ -38,6 +38,11 @@ class Verdict:
     def blocks(self) -> bool:
         return self.verdict != PASS and self.criterion.blocking
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known for the rest of a hold."""
+        return self.verdict == FAIL or not self.criterion.source.repeatable
+
     def of(self, at: str, seconds: float) -> Verdict:
         return replace(self, at=at, seconds=round(seconds, 3))
 
@@ -62,10 +67,10 @@ class Verdict:
     def record(self) -> dict[str, Any]:
         """What a ledger keeps of it."""
         return {
-            "name": _short(self.criterion.name),
+            "name": short(self.criterion.name),
             "verdict": self.verdict,
-            "observed": _short(self.observed),
-            "threshold": _short(self.criterion.expect.text),
+            "observed": short(self.observed),
+            "threshold": short(self.criterion.expect.text),
         }
 
 
@@ -104,7 +109,7 @@ def _remedy(criterion: Criterion, holds: bool) -> str:
     return "" if holds or not criterion.remedy else f" ({criterion.remedy})"
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """What fits into an entry of a ledger, and is the same when it is read again."""
     exact = isinstance(value, int) and abs(value) <= EXACT
     if value is None or exact or (isinstance(value, float) and math.isfinite(value)):

@@ -33,6 +33,7 @@ SUMMARY_FILE = "summary.json"
 NO_VERSION = ""
 
 _EXAMPLES = 5
+_GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,18 @@ def read_description(path: str | Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as exc:
         raise ReleaseError(f"The description of the witness is damaged: {exc!r}", where=str(file)) from exc
     return dict(description)
+
+
+def silence(path: str | Path, now: float) -> float:
+    """Seconds in which a witness that nobody stopped should have recorded something and has not; 0 if it has."""
+    description = read_description(path)
+    spec = description["spec"]
+    if description.get("stopped") or set(spec["shapes"]) <= {STREAM}:
+        return 0.0
+    patience = float(spec["timeout_ms"] / 1000 + 1 / spec["rate"] + _GRACE)
+    since = now - patience
+    heard = any(end >= since * 1000 for part in read_parts(path, since * 1000) for end in part.ends)
+    return 0.0 if heard or description["started"] >= since else patience
 
 
 def answered_ok(outcome: str) -> bool:

@@ -100,6 +100,11 @@ class Source(ABC):
             raise ExpectError(f"{select!r} is none of {', '.join(cls.selects)}")
         selecting.check(select)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether reading it once more does nothing to what is read."""
+        return True
+
     def check_options(self) -> list[str]:
         """What is wrong with the options taken together, each mistake with the field it is in: `.url: …`."""
         return []

@@ -66,6 +66,10 @@ class Http(Login, Measured):
         ]
 
     @property
+    def repeatable(self) -> bool:
+        return self.method != "POST"
+
+    @property
     def text(self) -> str:
         at = f" at {self.address}" if self.address else ""
         return f"{self.method} {without_secrets(self.url)}{at}"

@@ -157,11 +157,12 @@ def _count(name: str, found: Obj) -> list[Any]:
 
 
 def _ready_share(found: Obj) -> list[Any]:
+    """Of the pods that are wanted; ready ones of an older revision do not stand in for new ones that are missing."""
     if found["kind"] == "Pod":
         done = (found.get("status") or {}).get("phase") == "Succeeded"
         return [] if done else [Fraction(int(is_pod_ready(found)))]
     counts = _observed(found)
-    return [Fraction(counts.ready, counts.desired)] if counts.desired else []
+    return [Fraction(min(counts.ready, counts.updated), counts.desired)] if counts.desired else []
 
 
 def _observed(found: Obj) -> Any:

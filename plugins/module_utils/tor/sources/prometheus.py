@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .measure import check_unit, finite, split
 
 MOST_POINTS = 11_000
 _POINTS = 60
+_MATCHERS = r"""\{(?:[^{}"'`]|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)*\}"""
+_SELECTOR = re.compile(rf"[a-zA-Z_:][\w:]*\s*(?:{_MATCHERS})?|{_MATCHERS}", re.ASCII)
 _SHOWN = 5
 
 
@@ -29,8 +32,8 @@ class Prometheus(Api):
 
     `query`: PromQL; `range`: seconds back from now, or `since`: seconds since the epoch, make it a range query, with
     `step` seconds between two points (a sixtieth of the range, at least 1); `max_age`: seconds a sample may be old
-    (120); `fresh`: selector of the series whose samples must be that young. Without it the age is that of `query`
-    itself, which is known only when `query` is a plain selector: name in `fresh` what an expression computes from.
+    (120); `fresh`: selector of the series whose samples must be that young. An expression is always as young as the
+    moment it is computed at, however old what it computes from: only a `query` that is a plain selector goes without.
 
     Selects: `value` is a plain number, `value in s` (or another unit, or `share`) says what the query yields;
     `series`, how many there are; `age` (time) of the oldest sample that counts. `samples` are values. An empty
@@ -64,6 +67,8 @@ class Prometheus(Api):
         if self.range and self.since:
             mistakes.append(".since: there is a range, too")
         mistakes += [f".{name}: is less than 0" for name in ("range", "since", "step") if getattr(self, name) < 0]
+        if not self.fresh and not _SELECTOR.fullmatch(self.query.strip()):
+            mistakes.append(".fresh: missing, name the series that the query computes from, as their age is not in it")
         if self.max_age <= 0:
             mistakes.append(".max_age: is not more than 0")
         if self.step and self.range / self.step > MOST_POINTS:
@@ -81,7 +86,7 @@ class Prometheus(Api):
         if not series:
             raise NothingMeasured("the query has no result: no series is there, or none matches")
         numbers = [finite(text) for _labels, points in series for _at, text in points]
-        age = self._age(ask, world, scalar=result["resultType"] == "scalar")
+        age = self._age(ask, world)
         evidence = {
             "series": [{"labels": labels, "last": points[-1][1]} for labels, points in series[:_SHOWN]],
             "age_s": age,
@@ -109,10 +114,8 @@ class Prometheus(Api):
         query = {"query": self.query, "start": f"{start:.3f}", "end": f"{now:.3f}", "step": f"{step:.3f}"}
         return self._data(ask, world, "/api/v1/query_range", query)
 
-    def _age(self, ask: Ask, world: World, *, scalar: bool) -> float:
+    def _age(self, ask: Ask, world: World) -> float:
         """Seconds since the oldest sample that counts was taken, by the clock of the server."""
-        if scalar and not self.fresh:
-            return 0.0
         result = self._instant(ask, world, f"timestamp(\n{self.fresh or self.query}\n)")
         ages = [finite(at) - finite(text) for _labels, points in _series(result) for at, text in points]
         if not ages:

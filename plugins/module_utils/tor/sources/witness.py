@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from ...witness.log import Answers, Tally, read
+from ...witness.log import Answers, Tally, read, silence
 from ..expect import NothingMeasured
 from .base import Ask, Readings, Source, World
 
@@ -43,7 +44,7 @@ class Witness(Source):
         return f"witness {self.path}{of}" + (f" since {self.since:.3f}" if self.since else "")
 
     def read(self, ask: Ask, world: World) -> Readings:
-        """Waits for as many answers as the criterion needs."""
+        """Waits for as many answers as the criterion needs; a witness that died says nothing about what came after."""
         while True:
             tally = read(self.path, self.since)
             answers = tally.by_version.get(self.version, Answers()) if self.version else tally.total
@@ -51,6 +52,8 @@ class Witness(Source):
                 break
         if not answers.sent:
             raise NothingMeasured("no request was recorded")
+        if silent := silence(self.path, time.time()):
+            raise NothingMeasured(f"nothing was recorded for {silent:.0f} s, so the witness has ended or was killed")
         return Readings([_VALUES[ask.select](tally, answers)], answers.sent, _evidence(tally))
 
 

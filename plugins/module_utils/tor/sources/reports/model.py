@@ -41,8 +41,12 @@ class Accuracy:
     def value(self, name: str) -> Any:
         return {"mape": self._mape, "mae": self._mae, "rmse": self._rmse, "r2": self._r2}[name]()
 
+    def counted(self, name: str) -> Sequence[Pair]:
+        """The pairs the value comes from."""
+        return [pair for pair in self.pairs if abs(pair[1]) >= self.floor] if name == "mape" else self.pairs
+
     def _mape(self) -> float:
-        counted = [(predicted, actual) for predicted, actual in self.pairs if abs(actual) >= self.floor]
+        counted = self.counted("mape")
         if not counted:
             raise NothingMeasured(f"no actual value reaches the floor of {self.floor:g}")
         zeros = sum(actual == 0 for _predicted, actual in counted)
@@ -88,7 +92,7 @@ class Model(Database, Report):
     were made; `floor`: actual values closer to 0 do not count for `mape`.
 
     Selects: `mape`, a share; `r2`; `mae` and `rmse`, followed by `in UNIT` where they have one, as in `rmse in kW`. The
-    samples are pairs of values.
+    samples are the pairs of values that count.
     """
 
     path: str = ""
@@ -141,6 +145,8 @@ class Model(Database, Report):
                 several = "several columns are called" if name in content.columns else "there is no column"
                 raise ReleaseError(f"{several} {name}", remedy=f"take one of {', '.join(content.columns)}")
         pairs = paired((row[self.predicted], row[self.actual]) for row in content.rows)
-        values = [Accuracy(pairs, self.floor).value(measure.split(select)[0])] if select else []
+        accuracy, what = Accuracy(pairs, self.floor), measure.split(select)[0]
+        values = [accuracy.value(what)] if select else []
         times = [made_at(row[self.time_column]) for row in content.rows] if self.time_column else []
-        return Finding(values, len(pairs), max(filter(None, times), default=None), evidence={"rows": len(pairs)})
+        made = max(filter(None, times), default=None)
+        return Finding(values, len(accuracy.counted(what)), made, evidence={"rows": len(pairs)})

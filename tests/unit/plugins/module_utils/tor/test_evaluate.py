@@ -28,6 +28,7 @@ class Scripted(Source):
     answer: object
     samples: int = 1
     silent: int = 0
+    repeatable: bool = True
 
     selects: ClassVar[dict[str, str]] = {"latency": "ms"}
     text = "a test"
@@ -101,6 +102,18 @@ def test_a_source_that_hangs_holds_up_nobody():
     assert time.monotonic() - began < 15
     assert [verdict.verdict for verdict in gate.verdicts] == ["insufficient", *["pass"] * 20]
     assert not gate.passed
+
+
+def test_no_timeout_is_cut_unless_a_deadline_is_given():
+    asked = []
+
+    def note(ask):
+        asked.append(ask.left)
+        return 1
+
+    evaluate([criterion(note, timeout=300), criterion(1)], World())
+    evaluate([criterion(note, timeout=300), criterion(1)], World(), deadline=70)
+    assert asked == [pytest.approx(300, abs=20), pytest.approx(70, abs=20)]
 
 
 def test_fifty_are_asked_at_once():
@@ -204,6 +217,28 @@ def test_an_advisory_failure_does_not_end_a_hold():
     gate = evaluate([criterion(900, severity="advisory")], World(), hold=0.3)
     assert gate.passed
     assert time.monotonic() - began >= 0.3
+
+
+class TestWhatMayBeDoneOnce:
+    """A POST, say, that orders something."""
+
+    @staticmethod
+    def order(answer, **more):
+        once = Scripted(answer, repeatable=False)
+        return Criterion("order", once, "latency", parse("< 500 ms"), **more)
+
+    def test_a_hold_does_it_once(self):
+        orders, looks = [], []
+        criteria = [criterion(lambda ask: looks.append(1) or 1), self.order(lambda ask: orders.append(1) or 320)]
+        gate = evaluate(criteria, World(), hold=1.5)
+        assert [verdict.verdict for verdict in gate.verdicts] == ["pass", "pass"]
+        assert (len(orders), len(looks) > 1) == (1, True)
+
+    def test_a_hold_that_it_will_not_pass_ends(self):
+        began = time.monotonic()
+        gate = evaluate([criterion(1), self.order(failing(ReleaseError("reset")))], World(), hold=30)
+        assert time.monotonic() - began < 10
+        assert [verdict.verdict for verdict in gate.blockers] == ["error"]
 
 
 def test_a_gate_without_criteria_measures_nothing_and_is_refused():

@@ -67,6 +67,11 @@ class TestModel:
     def test_a_share_of_nothing_is_answered_with_what_to_do(self, ask):
         assert "1 of 2 actual values are 0" in ask("mape", "< 10 %", [(1, 0), (100, 100)]).sentence
 
+    def test_samples_are_what_reaches_the_floor(self, ask):
+        rows = [(1, 0), (2, 1), (100, 100)]
+        assert ask("mape", "< 10 %", rows, floor=5).samples == 1
+        assert ask("mae", "< 10", rows, floor=5).samples == 3
+
     def test_a_wrong_column_is_answered_with_those_that_are_there(self, ask):
         assert "predicted, actual" in ask("mape", "< 10 %", actual="measured").sentence
 

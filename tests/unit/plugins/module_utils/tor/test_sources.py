@@ -22,7 +22,7 @@ def judge(entry, world=None):
 class TestWitness:
     @pytest.fixture
     def ask(self, tmp_path):
-        (tmp_path / "witness.json").write_text(json.dumps({"spec": {"versions": ["1.0", "2.0"]}, "stopped": None}))
+        (tmp_path / "witness.json").write_text(json.dumps({"spec": {"versions": ["1.0", "2.0"]}, "stopped": 9e9}))
 
         def asking(lines, select, expect, samples=1, **source):
             numbered = [f"{1000 * n} {1000 * n + took} new {n} {rest}" for n, (took, rest) in enumerate(lines)]
@@ -62,6 +62,28 @@ class TestWitness:
         late.start()
         entry = {"source": {"kind": "witness", "path": str(tmp_path)}, "select": "failed", "expect": 0, "samples": 2}
         assert judge({**entry, "timeout": 5}).verdict == "pass"
+
+    @pytest.mark.parametrize(
+        ("quiet", "description", "verdict"),
+        [
+            (3, {}, "pass"),
+            (60, {}, "insufficient"),
+            (60, {"stopped": 9e9}, "pass"),
+            (60, {"spec": {"timeout_ms": 60_000}}, "pass"),
+            (60, {"spec": {"rate": 0.01}}, "pass"),
+            (60, {"spec": {"shapes": ["stream"]}}, "pass"),
+        ],
+    )
+    def test_one_that_died_has_not_seen_what_came_after(self, tmp_path, quiet, description, verdict):
+        spec = {"versions": ["1.0"], "timeout_ms": 5000, "rate": 20, "shapes": ["new"]} | description.get("spec", {})
+        began, ended = time.time() - 600, time.time() - quiet
+        whole = {"started": began, "stopped": None, **description, "spec": spec}
+        (tmp_path / "witness.json").write_text(json.dumps(whole))
+        lines = [f"{1000 * at:.0f} {1000 * at:.0f} new {number} 200 1.0\n" for number, at in enumerate((began, ended))]
+        (tmp_path / "requests.log").write_text("".join(lines))
+        source = {"kind": "witness", "path": str(tmp_path)}
+        found = judge({"source": source, "select": "lost", "expect": 0})
+        assert found.verdict == verdict, found.sentence
 
     def test_no_witness_is_an_error(self, tmp_path):
         source = {"kind": "witness", "path": str(tmp_path / "x")}

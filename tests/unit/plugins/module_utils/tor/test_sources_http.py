@@ -168,6 +168,14 @@ def test_a_post_sends_its_body_and_headers(ask, server):
     assert (body, headers["Content-Type"]) == ({"horizon": 60}, "application/json")
 
 
+@pytest.mark.parametrize(("method", "once"), [("POST", True), ("GET", False)])
+def test_what_a_post_does_a_hold_does_not_repeat(server, method, once):
+    source = {"kind": "http", "url": f"{server.url}/status", "method": method}
+    entry = {"name": "order", "source": source, "select": "status", "expect": ">= 200", "timeout": 10}
+    assert evaluate(parse_criteria([entry]), World(), hold=1.2).passed
+    assert (len(server.asked) == 1) is once
+
+
 def test_a_larger_body_is_read_when_it_is_allowed(ask):
     assert ask("big", {"body_limit": 3_000_000}, select="/x/", expect='== "x"').verdict == "pass"
 

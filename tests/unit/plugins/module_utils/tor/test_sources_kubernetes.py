@@ -39,8 +39,8 @@ def pod(name, *counts, image="repo@sha256:aaa", ready="True", owner="u-sets", **
     return found
 
 
-def workload(name, generation=1, ready=3, desired=4):
-    counts = {"replicas": 4, "updatedReplicas": 4, "readyReplicas": ready, "availableReplicas": 2}
+def workload(name, generation=1, ready=3, desired=4, updated=4):
+    counts = {"replicas": 4, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": 2}
     found = obj("Deployment", name, {"observedGeneration": 1, **counts}, spec={"replicas": desired})
     found["metadata"]["generation"] = generation
     return found
@@ -53,6 +53,7 @@ OBJECTS = [
     workload("web"),
     workload("rolling", generation=2),
     workload("cart", ready=4),
+    workload("stuck", ready=4, updated=1),
     pod("web-1", 1, 0),
     pod("web-2", 2),
     pod("done", 0, owner="none", phase="Succeeded", ready="False"),
@@ -131,6 +132,8 @@ def judge(source, select, expect, cluster=None, namespace="shop", **entry):
         ("Deployment", "web", "available", "== 2", "pass"),
         ("Deployment", "web", "ready_share", ">= 75 %", "pass"),
         ("Deployment", "web", "ready_share", ">= 100 %", "fail"),
+        ("Deployment", "stuck", "ready_share", ">= 100 %", "fail"),
+        ("Deployment", "stuck", "ready_share", "== 25 %", "pass"),
         ("Deployment", "rolling", "ready_share", ">= 75 %", "insufficient"),
         ("Deployment", "rolling", "desired", "== 4", "insufficient"),
         ("Deployment", "web", "restarts", "== 3", "pass"),

@@ -127,6 +127,39 @@ class TestAge:
         ask(source={"query": "rate(x[5m])", "fresh": "x"})
         assert prometheus.server.asked[-1][1]["query"] == ["timestamp(\nx\n)"]
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "up",
+            " job:errors:rate5m ",
+            'up{job="a}b(", pod=~\'x"y\'}',
+            '{__name__="up"}',
+            "up {path=`a\\`}",
+        ],
+    )
+    def test_a_selector_tells_its_age_itself(self, ask, query):
+        assert ask(source={"query": query}).verdict == "pass"
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "rate(x[5m])",
+            "sum(up)",
+            "x / y",
+            "x > 3",
+            "scalar(up)",
+            "1",
+            "time()",
+            "up or vector(0)",
+            "-up",
+            "x offset 1h",
+        ],
+    )
+    def test_an_expression_has_to_name_what_it_is_computed_from(self, ask, query):
+        with pytest.raises(ReleaseError, match=r"\.source\.fresh: missing, name the series"):
+            ask(source={"query": query})
+        assert ask(source={"query": query, "fresh": "x"}).verdict == "pass"
+
     def test_a_range_is_refused_when_its_newest_samples_are_stale(self, prometheus, ask):
         prometheus.points = [1, 1]
         prometheus.age = 130.0
