@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,10 @@ CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
 
 @dataclass(frozen=True)
 class Step:
-    """One check: a command, the folder it runs in, and what it needs."""
+    """One check: a command, the folder it runs in, and what it needs.
+
+    One that is ``beside`` waits for servers most of its time, so it runs beside the check that follows it.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -40,6 +44,7 @@ class Step:
     pytest: bool = False
     cluster: bool = False
     services: bool = False
+    beside: bool = False
 
 
 def static_steps() -> list[Step]:
@@ -57,7 +62,13 @@ def static_steps() -> list[Step]:
         Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
         Step("pytest", ("pytest", "--quiet", "tests/unit", "--ignore=tests/unit/plugins"), pytest=True),
-        Step("services", ("pytest", "--quiet", "--durations=15", "tests/services_cases"), pytest=True, services=True),
+        Step(
+            "services",
+            ("pytest", "--quiet", "--durations=15", "tests/services_cases"),
+            pytest=True,
+            services=True,
+            beside=True,
+        ),
     ]
 
 
@@ -103,6 +114,13 @@ def log_of(name: str) -> Path:
 def run(step: Step, env: dict[str, str]) -> Counter[str]:
     """Run one step and say how it went; its output is shown only when it failed."""
     print(f"{step.name:<20} ", end="", flush=True)
+    count, said = carry_out(step, env)
+    print(said, flush=True)
+    return count
+
+
+def carry_out(step: Step, env: dict[str, str]) -> tuple[Counter[str], str]:
+    """What became of a step, and what there is to say of it."""
     log, began = log_of(step.name), time.monotonic()
     with log.open("w") as stream:
         code = subprocess.run(
@@ -115,10 +133,8 @@ def run(step: Step, env: dict[str, str]) -> Counter[str]:
     if (code or not count["passed"]) and not count["failed"]:
         count["failed"] = 1
     detail = f"  {count['passed']} passed" if step.pytest else ""
-    print(f"{'failed' if count['failed'] else 'ok':<7}{time.monotonic() - began:6.1f} s{detail}", flush=True)
-    if count["failed"]:
-        print(f"$ {' '.join(step.command)}\n{output[-8000:]}", flush=True)
-    return count
+    said = f"{'failed' if count['failed'] else 'ok':<7}{time.monotonic() - began:6.1f} s{detail}"
+    return count, f"{said}\n$ {' '.join(step.command)}\n{output[-8000:]}" if count["failed"] else said
 
 
 def repeat_failures(failed: list[str]) -> None:
@@ -174,18 +190,33 @@ def run_all(steps: list[Step]) -> Counter[str]:
     cluster = Cluster() if any(step.cluster for step in steps) else None
     make_tree()
     make_home()
-    total = Counter(passed=0, failed=0)
-    failed = []
-    for step in steps:
-        settings = cluster.settings if step.cluster and cluster else {}
-        if step.cluster and not settings:
-            total["failed"] += 1
-            continue
-        count = run(step, environment(step, settings))
-        failed += [step.name] if count["failed"] else []
-        total += count
-    repeat_failures(failed)
-    return total
+    counts: dict[str, Counter[str]] = {}
+    with ThreadPoolExecutor(max_workers=1) as others:
+        running: tuple[str, Future[tuple[Counter[str], str]]] | None = None
+        for step in steps:
+            settings = cluster.settings if step.cluster and cluster else {}
+            if step.cluster and not settings:
+                counts[step.name] = Counter(failed=1)
+            elif step.beside:
+                running = step.name, others.submit(carry_out, step, environment(step, settings))
+                continue
+            else:
+                counts[step.name] = run(step, environment(step, settings))
+            counts |= awaited(running)
+            running = None
+        counts |= awaited(running)
+    repeat_failures([name for name, count in counts.items() if count["failed"] and log_of(name).exists()])
+    return sum(counts.values(), Counter(passed=0, failed=0))
+
+
+def awaited(running: tuple[str, Future[tuple[Counter[str], str]]] | None) -> dict[str, Counter[str]]:
+    """What became of the step that runs beside another one, if one does."""
+    if running is None:
+        return {}
+    name, outcome = running
+    count, said = outcome.result()
+    print(f"{name:<20} {said}", flush=True)
+    return {name: count}
 
 
 if __name__ == "__main__":

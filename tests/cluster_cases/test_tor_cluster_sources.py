@@ -76,7 +76,7 @@ def client() -> Iterator[KubeClient]:
     ready = {"readinessProbe": {"httpGet": {"path": "/readyz", "port": 9898}, "periodSeconds": 1}}
     own.apply(DEPLOYMENT, deployment("web", 2, container(PODINFO, "./podinfo", "--port=9898", **ready)), SPACE)
     own.apply(DEPLOYMENT, deployment("box", 1, container(BUSYBOX, "/bin/busybox", "sleep", "3600")), SPACE)
-    own.apply(DEPLOYMENT, deployment("crashing", 1, container(BUSYBOX, "/bin/busybox", "false")), SPACE)
+    own.apply(DEPLOYMENT, deployment("crashing", 1, container(BUSYBOX, "/bin/nothing")), SPACE)
     port = {"name": "http", "port": 80, "targetPort": 9898}
     own.apply(SERVICE, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [port]}}, SPACE)
     own.apply(SERVICE, {"metadata": {"name": "nobody"}, "spec": {"selector": {"app": "x"}, "ports": [port]}}, SPACE)

@@ -67,6 +67,7 @@ def plan_of(**more: Any) -> Plan:
         **{name: {} for name in ("approvals", "gates", "rollback")},
         **{name: "" for name in ("override", "emergency")},
         "typical_seconds": 600,
+        "resumed": False,
     }
     return make({**given, **more})
 

@@ -51,6 +51,25 @@ def test_a_step_is_counted_by_its_exit_code_and_its_tests(runner, script: str, i
     assert +runner.run(step, {}) == expected
 
 
+def test_a_step_that_is_beside_another_is_counted_before_the_one_after_that(
+    runner, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("make_tree", "make_home"):
+        monkeypatch.setattr(runner, name, lambda: None)
+    began, meets = tmp_path / "began", "while not __import__('pathlib').Path({0!r}).exists(): pass"
+    steps = [
+        runner.Step("servers", (sys.executable, "-c", meets.format(str(began)) + "\nraise SystemExit(1)"), beside=True),
+        runner.Step("first", (sys.executable, "-c", f"open({str(began)!r}, 'w')")),
+        runner.Step("second", (sys.executable, "-c", "pass")),
+    ]
+    assert runner.run_all(steps) == Counter(passed=2, failed=1)
+    said = capsys.readouterr().out
+    assert [said.index(word) for word in ("first", "servers  ", "second")] == sorted(
+        said.index(word) for word in ("first", "servers  ", "second")
+    )
+    assert "failed: servers" in said
+
+
 def test_an_unknown_step_is_refused_with_the_known_ones(runner) -> None:
     with pytest.raises(SystemExit, match=r"unknown step mypi\. Do: name some of .*mypy"):
         runner.chosen(["mypi"])

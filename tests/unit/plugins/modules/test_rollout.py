@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ask
         asked.append(request)
         seen = have(workload("api"))
         plan = decide(request.want, seen, [change(workload("api"), workload("api", "2"))], "id")
-        return Outcome(request, seen, plan, 1.234, ["beware"], [{"before": "a", "after": "b"}])
+        return Outcome(request, seen, plan, 1.234, ["mind the budget"], [{"before": "a", "after": "b"}])
 
     def run_module(**options: Any) -> dict[str, Any]:
         monkeypatch.setattr(rollout, "kube_client", lambda module: None)
@@ -51,7 +51,7 @@ def test_what_was_done_is_reported(run: Run, asked: list[Request]) -> None:
     assert result["plan"] == ["change Deployment api: app app:2", "wait until Deployment api is ready"]
     (api,) = result["workloads"]
     assert (api["before"], api["after"], api["done"]) == ({"app": "app:1"}, {"app": "app:2"}, "changed")
-    assert (result["diff"], "beware" in str(result["warnings"])) == ([{"before": "a", "after": "b"}], True)
+    assert (result["diff"], "mind the budget" in str(result["warnings"])) == ([{"before": "a", "after": "b"}], True)
     assert asked[0].source
     assert asked[0].source.images == (Image("Deployment", "api", "app:2"),)
     assert (asked[0].want.keep_budgets, asked[0].want.force, asked[0].stable) == (True, False, 5)
