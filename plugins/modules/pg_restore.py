@@ -25,8 +25,8 @@ options:
         the one that was restored from this backup; see O(began).
       - V(reverted) puts the database back that the last restore replaced. The one it had been replaced by is kept under
         a dated name in turn.
-      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check mode
-        it asks a server by a Job where only a Job reaches it.
+      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check
+        mode it asks a server by a Job where only a Job reaches it.
     type: str
     choices: [restored, reverted, checked]
     default: restored
