@@ -73,7 +73,8 @@ options:
     description:
       - Digests of everything the plan was made of, by name. They are recorded, and only a release with the same ones is
         continued.
-      - With O(kind=restore) the id of the backup of each database, by its name. Those of the beginning are returned.
+      - With O(kind=restore) the id of the backup of each database, by its name. Only the names have to be the same then,
+        and the ids of the beginning are returned.
       - Those whose name begins with C(live) and a space may differ, since a release changes what is live.
     type: dict
     default: {}
@@ -287,11 +288,8 @@ hold:
   description: The hold that was lifted, or that forbids the release; empty if there was none.
   type: dict
   returned: with O(state=lifted), and when refused because of it
-  sample:
-    version: 1.4.0
-    verdict: rolled back
-    release: shop-prod-1-4-0-20261124t190000z
-    since: "2026-11-24T19:12:00.123456Z"
+  sample: {version: 1.4.0, verdict: rolled back, release: shop-prod-1-4-0-20261124t190000z,
+    since: "2026-11-24T19:12:00.123456Z"}
 changed_inputs:
   description: What is not the same as when the release began.
   type: list
