@@ -37,7 +37,8 @@ options:
   id:
     description:
       - The backup to restore.
-      - The newest one of O(database) that is proven to V(restore) or more if not set.
+      - The newest one of O(database) that is proven to V(restore) or more if not set. Required if O(accept_foreign)
+        leaves open of which of several systems it is to be.
     type: str
   proof:
     description:

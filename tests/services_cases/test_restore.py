@@ -20,6 +20,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres import (
     scratch,
     swap,
 )
+from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import Proof
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
@@ -158,6 +159,20 @@ def test_on_another_server_it_takes_a_word_that_this_is_meant(store, backup, dat
             operate(server, store, wanted())
         assert operate(server, store, wanted(accept_foreign=True)).changed
     assert elsewhere.sql("select count(*) from shop.orders", database.name) == [(10000,)]
+
+
+def test_which_of_several_systems_is_meant_is_not_guessed(server, store, database, backup, held, wanted):
+    proven = replace(backup, proof=Proof("restore", backup.made_at, 1.0, ()))
+    store.amend(backup.id, proven)
+    other = made(server, database.name, store, "other")
+    foreign = {**backup.server, "system": "4711"}
+    store.amend("other", replace(other, server=foreign, proof=Proof("restore", other.made_at, 1.0, ())))
+    newest = wanted(id="", accept_foreign=True, check=True)
+    error = refuses(server, store, newest, held, "backups of 2 systems")
+    assert f"{backup.id} of system {backup.system}" in error.what
+    assert "other of system 4711" in error.what
+    assert operate(server, store, replace(newest, accept_foreign=False)).plan.restore == proven
+    assert operate(server, store, replace(newest, id="other")).plan.restore.id == "other"
 
 
 def test_the_backup_of_now_is_made_before_anything_else(server, store, database, wanted):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -134,7 +134,23 @@ def _chosen(server: Server, store: Store, request: Request) -> Manifest:
             where=store.where,
             remedy="name one with id; pg_backup_info lists them",
         )
+    _refuse_several_systems(own, store.where)
     return found
+
+
+def _refuse_several_systems(backups: Sequence[Manifest], where: str) -> None:
+    """Where the system is not looked at, the newest backup of all may well be of another one than is meant."""
+    systems = sorted({one.system for one in backups if age.proven(one, PROVEN)})
+    if len(systems) < 2:
+        return
+    newest = filter(None, (age.newest([one for one in backups if one.system == system], PROVEN) for system in systems))
+    raise Refused(
+        f"backups of {len(systems)} systems may be meant: "
+        + ", ".join(f"{one.id} of system {one.system}" for one in newest),
+        where=where,
+        remedy="name one with id; these are the newest of each",
+        code="identity",
+    )
 
 
 def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety | None, book: Book) -> None:
