@@ -21,7 +21,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres import (
     swap,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import Proof
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Safety, operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
@@ -183,7 +183,7 @@ def test_the_backup_of_now_is_made_before_anything_else(server, store, database,
         made_first.append(made(server, database.name, store, "safety"))
         return made_first[0]
 
-    assert operate(server, store, wanted(), safety).report()["safety_backup"] == "safety"
+    assert operate(server, store, wanted(), Safety(safety)).report()["safety_backup"] == "safety"
 
 
 def test_no_safety_backup_no_restore(server, store, held, wanted):
@@ -193,7 +193,7 @@ def test_no_safety_backup_no_restore(server, store, held, wanted):
         raise ReleaseError("the disk is full")
 
     with pytest.raises(ReleaseError, match="the disk is full"):
-        operate(server, store, wanted(), failing)
+        operate(server, store, wanted(), Safety(failing))
     assert held() == before
 
 
@@ -293,7 +293,7 @@ def test_a_database_replaced_in_the_meantime_by_somebody_else_is_left_alone(serv
         return store.the("before-1.1.0")
 
     with pytest.raises(Refused, match=r"replaced .* in the meantime"):
-        operate(server, store, wanted(), safety)
+        operate(server, store, wanted(), Safety(safety))
     assert database.sql("select to_regclass('shop.orders')") == [(None,)]
 
 
