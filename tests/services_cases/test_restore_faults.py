@@ -181,4 +181,4 @@ def test_a_connection_that_is_not_encrypted_as_asked_for_is_refused(
     files = {name: str(tmp_path / value) for name, value in how.items() if name == "sslrootcert"}
     with server_of({**given, **how, **files}, None) as server, pytest.raises(Refused) as refused:
         server.identity()
-    assert refused.value.details["code"] == ("tls" if files else "login")
+    assert refused.value.details["code"] == "tls"
