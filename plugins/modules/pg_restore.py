@@ -25,8 +25,8 @@ options:
         the one that was restored from this backup; see O(began).
       - V(reverted) puts the database back that the last restore replaced. The one it had been replaced by is kept under
         a dated name in turn.
-      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check mode
-        it asks a server by a Job where only a Job reaches it.
+      - V(checked) refuses what V(restored) would refuse before it begins, and says what that would do. Unlike check
+        mode it asks a server by a Job where only a Job reaches it.
     type: str
     choices: [restored, reverted, checked]
     default: restored
@@ -37,7 +37,8 @@ options:
   id:
     description:
       - The backup to restore.
-      - The newest one of O(database) that is proven to V(restore) or more if not set.
+      - The newest one of O(database) that is proven to V(restore) or more if not set. Required if O(accept_foreign)
+        leaves open of which of several systems it is to be.
     type: str
   proof:
     description:
@@ -100,7 +101,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - It finds out whether the server has what the backup needs. Nothing is restored and nobody is disconnected.
+      - It finds out whether the server has what the backup needs, whether C(pg_restore) and the key are there, and
+        whether O(safety_backup) could be made. Nothing is restored and nobody is disconnected.
       - With O(server.mode=job) it is refused, because no Job is made in check mode; O(state=checked) makes it.
   diff_mode:
     support: full
@@ -222,6 +224,7 @@ obstacles:
 import contextlib
 import re
 import typing as t
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
@@ -239,7 +242,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_of,
     server_option,
 )
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Safety, operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import RESTORE, Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
@@ -328,33 +331,41 @@ def readable(module: AnsibleModule, store: Store) -> Store:
     return OpenedStore(store, identity)
 
 
-def safety_of(module: AnsibleModule, server: Server, store: Store) -> t.Callable[[Manifest], Manifest]:
-    """Makes the backup of the database as it is, encrypted if the one to be restored is."""
+def safety_of(module: AnsibleModule, server: Server, store: Store) -> Safety:
+    """The backup of the database as it is, encrypted if the one to be restored is."""
     params, encryption = module.params, module.params["encryption"] or {}
     run, recipients = params["run"] or {}, tuple(encryption.get("recipients") or ())
     begin = re.sub(r"[^A-Za-z0-9._-]+", "-", params["database"]).strip(".-_")[:_LONGEST_BEGIN] or "database"
     stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%Sz")
 
-    def make(restored: Manifest) -> Manifest:
+    wish = decide.Request(
+        state=decide.PRESENT,
+        database=params["database"],
+        id=f"{begin}-before-restore-{stamp}",
+        release=run.get("release", ""),
+        level="checksum",
+        recipients=recipients,
+    )
+
+    def refuse_plain(restored: Manifest) -> None:
         if restored.encryption and not recipients:
             raise Refused(
                 "the backups here are encrypted, and for the one of the database as it is there is no key",
                 remedy="give encryption.recipients, or set safety_backup to false",
             )
-        wish = decide.Request(
-            state=decide.PRESENT,
-            database=params["database"],
-            id=f"{begin}-before-restore-{stamp}",
-            release=run.get("release", ""),
-            level="checksum",
-            recipients=recipients,
-        )
+
+    def look(restored: Manifest) -> None:
+        refuse_plain(restored)
+        back_up(store, server, replace(wish, check=True))
+
+    def make(restored: Manifest) -> Manifest:
+        refuse_plain(restored)
         made = back_up(store, server, wish).backup
         if made is None:
             raise AssertionError("a backup that was made is known")
         return made
 
-    return make
+    return Safety(make, look)
 
 
 if __name__ == "__main__":

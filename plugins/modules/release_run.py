@@ -73,7 +73,8 @@ options:
     description:
       - Digests of everything the plan was made of, by name. They are recorded, and only a release with the same ones is
         continued.
-      - With O(kind=restore) the id of the backup of each database, by its name. Those of the beginning are returned.
+      - With O(kind=restore) the id of the backup of each database, by its name. Only the names have to be the same
+        then, and the ids of the beginning are returned.
       - Those whose name begins with C(live) and a space may differ, since a release changes what is live.
     type: dict
     default: {}

@@ -180,6 +180,13 @@ def test_a_server_that_only_a_job_reaches_is_asked_before_its_database_is_restor
     assert forbidding == ["/apis/batch/v1/namespaces/shop/jobs?fieldManager=runbook.release"], "no dry run"
 
 
+def test_a_system_of_which_nothing_is_in_a_store_is_not_called_restored(site: Site) -> None:
+    done = site.run("restore", release_backups={})
+    assert done.returncode
+    assert f"Of the databases of shop none has a store with backups: {site.name} is left out." in done.stdout
+    assert "as it was (paused)" not in done.stdout
+
+
 def test_a_second_restore_from_the_same_backup_has_to_be_meant(site: Site) -> None:
     began = time.time()
     assert site.run("backup", "restore", restore_accept_data_loss=True, restore_safety_backup=False).returncode == 0

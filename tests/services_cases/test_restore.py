@@ -20,7 +20,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres import (
     scratch,
     swap,
 )
-from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
+from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import Proof
+from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import Safety, operate
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore_decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.local import LocalStore
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
@@ -160,6 +161,20 @@ def test_on_another_server_it_takes_a_word_that_this_is_meant(store, backup, dat
     assert elsewhere.sql("select count(*) from shop.orders", database.name) == [(10000,)]
 
 
+def test_which_of_several_systems_is_meant_is_not_guessed(server, store, database, backup, held, wanted):
+    proven = replace(backup, proof=Proof("restore", backup.made_at, 1.0, ()))
+    store.amend(backup.id, proven)
+    other = made(server, database.name, store, "other")
+    foreign = {**backup.server, "system": "4711"}
+    store.amend("other", replace(other, server=foreign, proof=Proof("restore", other.made_at, 1.0, ())))
+    newest = wanted(id="", accept_foreign=True, check=True)
+    error = refuses(server, store, newest, held, "backups of 2 systems")
+    assert f"{backup.id} of system {backup.system}" in error.what
+    assert "other of system 4711" in error.what
+    assert operate(server, store, replace(newest, accept_foreign=False)).plan.restore == proven
+    assert operate(server, store, replace(newest, id="other")).plan.restore.id == "other"
+
+
 def test_the_backup_of_now_is_made_before_anything_else(server, store, database, wanted):
     made_first = []
 
@@ -168,7 +183,7 @@ def test_the_backup_of_now_is_made_before_anything_else(server, store, database,
         made_first.append(made(server, database.name, store, "safety"))
         return made_first[0]
 
-    assert operate(server, store, wanted(), safety).report()["safety_backup"] == "safety"
+    assert operate(server, store, wanted(), Safety(safety)).report()["safety_backup"] == "safety"
 
 
 def test_no_safety_backup_no_restore(server, store, held, wanted):
@@ -178,7 +193,7 @@ def test_no_safety_backup_no_restore(server, store, held, wanted):
         raise ReleaseError("the disk is full")
 
     with pytest.raises(ReleaseError, match="the disk is full"):
-        operate(server, store, wanted(), failing)
+        operate(server, store, wanted(), Safety(failing))
     assert held() == before
 
 
@@ -278,7 +293,7 @@ def test_a_database_replaced_in_the_meantime_by_somebody_else_is_left_alone(serv
         return store.the("before-1.1.0")
 
     with pytest.raises(Refused, match=r"replaced .* in the meantime"):
-        operate(server, store, wanted(), safety)
+        operate(server, store, wanted(), Safety(safety))
     assert database.sql("select to_regclass('shop.orders')") == [(None,)]
 
 

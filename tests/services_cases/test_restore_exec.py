@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.postgres import digest, facts, proof, swap
 from ansible_collections.runbook.release.plugins.module_utils.postgres.pod import Account, PodServer
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
@@ -37,6 +38,19 @@ def test_what_is_seen_is_what_is_seen_over_tcp(server, database):
 def test_a_backup_is_proven_through_the_pod(server, store, database):
     found = proof.prove(server, store, made(server, database.name, store), "full")
     assert [check.name for check in found.checks if not check.ok] == []
+
+
+@pytest.mark.parametrize(
+    ("format", "jobs", "said"), [("custom", 2, "by several jobs"), ("directory", 1, "does not fit through one stream")]
+)
+def test_what_does_not_fit_through_the_pod_is_refused_when_it_is_only_looked(
+    server, store, database, format, jobs, said
+):
+    with reached(database.server) as direct:
+        made(direct, database.name, store, format=format)
+    look = Request("restored", database.name, "before-1.1.0", jobs=jobs, accept_data_loss=True, check=True)
+    with pytest.raises(Refused, match=said):
+        operate(server, store, look)
 
 
 def test_there_and_back_through_the_pod(server, store, database):

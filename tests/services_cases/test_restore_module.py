@@ -128,6 +128,38 @@ def test_an_encrypted_backup_comes_back_with_its_key_and_its_safety_backup_is_en
     assert safety.encryption == "age"
 
 
+def test_without_the_key_for_its_safety_backup_it_is_refused_before_anything_is_stopped(run, options, database, key):
+    run(pg_backup, id="shop-1", proof="checksum", encryption=key, **options)
+    looked = {"state": "checked", "id": "shop-1", "accept_data_loss": True, **options}
+    mine = {"identity_file": key["identity_file"]}
+    assert "give encryption.recipients" in run(encryption=mine, **looked)["msg"]
+    assert "plan" in run(encryption=mine, safety_backup=False, **looked)
+    assert "plan" in run(encryption=key, **looked)
+
+
+def test_a_key_that_is_not_there_or_another_one_is_refused_before_anything_is_stopped(
+    run, options, database, key, tmp_path, monkeypatch
+):
+    run(pg_backup, id="shop-1", proof="checksum", encryption=key, **options)
+    looked = {"state": "checked", "id": "shop-1", "accept_data_loss": True, "safety_backup": False, **options}
+    gone, other = tmp_path / "gone", tmp_path / "other"
+    subprocess.run(["age-keygen", "-o", str(other)], check=True, capture_output=True)
+    assert f"there is no identity file {gone}" in run(encryption={"identity_file": str(gone)}, **looked)["msg"]
+    assert "no identity matched" in run(encryption={"identity_file": str(other)}, **looked)["msg"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "age is not installed" in run(encryption=key, **looked)["msg"]
+
+
+def test_without_pg_restore_of_the_servers_version_it_is_refused_before_anything_is_stopped(
+    run, options, backup, tmp_path
+):
+    for program in ("pg_dump", "psql"):
+        (tmp_path / program).symlink_to(Path(options["server"]["bindir"]) / program)
+    options["server"]["bindir"] = str(tmp_path)
+    found = run(state="checked", id="shop-1", accept_data_loss=True, **options)
+    assert "pg_restore" in found["msg"]
+
+
 def test_a_damaged_backup_fails_the_task_with_its_name(run, options, backup, database):
     path = Path(options["store"]["path"]) / "shop-1" / "data.dump"
     path.write_bytes(path.read_bytes()[:-1])

@@ -72,6 +72,15 @@ def readable(store: Store, manifest: Manifest, identity: str = "") -> Store:
     )
 
 
+def require_way(server: Server, store: Store, manifest: Manifest, jobs: int) -> None:
+    """``Refused`` if its archive could not be read with the key there is, or not be brought to the server."""
+    from .crypt import OpenedStore
+
+    if manifest.encryption and isinstance(store, OpenedStore):
+        store.require_key(manifest)
+    server.require_restore(jobs, folder=_is_folder(manifest))
+
+
 def fill(server: Server, name: str, store: Store, manifest: Manifest, jobs: int = 1) -> list[int]:
     """Into the empty database ``name``; numbers of TimescaleDB's jobs that are scheduled, all of them off for now."""
     if manifest.timescaledb:
@@ -105,12 +114,16 @@ def archive_name(manifest: Manifest) -> str:
 def opened(store: Store, manifest: Manifest, jobs: int = 1) -> Iterator[Path | Iterable[bytes]]:
     """A path, or pieces so that no decrypted copy comes onto a disk, unless several jobs need one."""
     name = archive_name(manifest)
-    folder = Path(name).name == TOC
+    folder = _is_folder(manifest)
     if manifest.encryption and jobs == 1 and not folder:
         yield store.read(manifest.id, name)
         return
     with store.fetched(manifest.id) as files:
         yield (files / name).parent if folder else files / name
+
+
+def _is_folder(manifest: Manifest) -> bool:
+    return Path(archive_name(manifest)).name == TOC
 
 
 def _lacking_roles(server: Server, manifest: Manifest) -> Iterator[str]:

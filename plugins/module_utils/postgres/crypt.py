@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Self, cast
@@ -108,6 +109,17 @@ class OpenedStore(Store):
         self._store = store
         self._identity = identity_file
 
+    def require_key(self, manifest: Manifest) -> None:
+        """``ReleaseError`` unless the private key is there and opens the backup; its first bytes are decrypted."""
+        if not os.access(self._identity, os.R_OK):
+            raise Refused(
+                f"there is no identity file {self._identity} that can be read",
+                remedy="give encryption.identity_file, the file with the private key",
+            )
+        entry = next(entry for entry in manifest.files if entry.plain_sha256)
+        with contextlib.closing(decrypt(self._store.read(manifest.id, entry.name), self._identity)) as pieces:
+            next(pieces, b"")
+
     def read(self, id: str, name: str) -> Iterator[bytes]:
         manifest = self.the(id)
         entry = manifest.file(name)
@@ -163,7 +175,7 @@ class OpenedStore(Store):
         return self._store.checked(manifest)
 
 
-def decrypt(pieces: Iterable[bytes], identity_file: str) -> Iterator[bytes]:
+def decrypt(pieces: Iterable[bytes], identity_file: str) -> Generator[bytes, None, None]:
     """The plain text; ``ReleaseError`` before or after its last piece if it is not whole or the key is not the one."""
     return _through([_program(), "--decrypt", "--identity", identity_file], pieces)
 
@@ -181,7 +193,7 @@ def _another(manifest: Manifest, entry: FileEntry, where: str) -> Damaged:
     return Damaged(f"{entry.name} of backup {manifest.id} decrypts to something else than was encrypted", where=where)
 
 
-def _through(command: Sequence[str], pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _through(command: Sequence[str], pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
     pipe = _Pipe(command)
     trouble: list[BaseException] = []
 

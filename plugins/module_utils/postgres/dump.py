@@ -102,8 +102,8 @@ def first_built(wanted: Sequence[str], says: Callable[[str], str], where: str) -
     )
 
 
-def refuse_jobs(options: RestoreOptions, where: str) -> None:
-    if options.jobs > 1:
+def refuse_jobs(jobs: int, where: str) -> None:
+    if jobs > 1:
         raise Refused(
             "an archive that comes as a stream cannot be restored by several jobs",
             where=where,

@@ -82,7 +82,7 @@ class PodServer(SessionServer):
         )
 
     def restore(self, database: str, archive: Iterable[bytes] | Path, options: RestoreOptions) -> None:
-        dump.refuse_jobs(options, self.where)
+        dump.refuse_jobs(options.jobs, self.where)
         doing, application = f"the restore into {database}", application_of(RESTORING)
         command = [self.program("pg_restore").path, *dump.restore_arguments(database, options)]
         environment = {**self._environment(application), "PGOPTIONS": dump.settings_text(options.settings)}
@@ -94,6 +94,12 @@ class PodServer(SessionServer):
             ) as remote:
                 told, sent = remote.feed(iter(chunks), watch)
                 self._judge(remote, told, sent, doing)
+
+    def require_restore(self, jobs: int, *, folder: bool) -> None:
+        dump.refuse_jobs(jobs, self.where)
+        if folder:
+            raise _too_wide(self.where)
+        self.program("pg_restore")
 
     def _receive(self, script: str, doing: str, sink: Sink, watch: Watchdog) -> None:
         with contextlib.closing(Remote(self._open_stream, script, watch)) as remote:
@@ -143,6 +149,14 @@ class PodServer(SessionServer):
             raise
 
 
+def _too_wide(where: str) -> Refused:
+    return Refused(
+        "an archive in directory format does not fit through one stream",
+        where=where,
+        remedy="restore it with server.mode tcp, or make backups in custom format",
+    )
+
+
 def _code(rc: int) -> int:
     """A shell's exit code as one of a process: above 128 it was a signal."""
     return _BY_SIGNAL - rc if rc > _BY_SIGNAL else rc
@@ -152,10 +166,6 @@ def _chunks(archive: Iterable[bytes] | Path, size: int, stack: contextlib.ExitSt
     if not isinstance(archive, Path):
         return archive, size
     if archive.is_dir():
-        raise Refused(
-            "an archive in directory format does not fit through one stream",
-            where=str(archive),
-            remedy="restore it with server.mode tcp, or make backups in custom format",
-        )
+        raise _too_wide(str(archive))
     file = stack.enter_context(archive.open("rb"))
     return iter(lambda: file.read(CHUNK), b""), archive.stat().st_size

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 PROVEN = "restore"
 _MOST_NAMED = 20
 
-Safety = Callable[[Manifest], Manifest]
-"""Makes the backup of the live database that is taken first; given the one that is going to be restored."""
+
+def _sees_nothing(_restored: Manifest) -> None:
+    """Of a backup of which nothing can be known before it is made."""
+
+
+@dataclass(frozen=True)
+class Safety:
+    """The backup of the live database that is taken first; both are given the one that is going to be restored.
+
+    ``look`` is ``Refused`` where ``make`` would be.
+    """
+
+    make: Callable[[Manifest], Manifest]
+    look: Callable[[Manifest], None] = _sees_nothing
 
 
 @dataclass
@@ -91,7 +103,10 @@ def operate(
     if plan.restore and store:
         bring.readable(store, plan.restore)
         bring.require(server, plan.restore)
+        bring.require_way(server, store, plan.restore, request.jobs)
         room.require(server, have.live.name if have.live else "", plan.restore)
+        if request.check and safety and have.live:
+            safety.look(plan.restore)
     if request.check or not plan.changes:
         return outcome
     title = f"{'restore' if request.state == RESTORE else 'revert'} {request.database}"
@@ -134,7 +149,23 @@ def _chosen(server: Server, store: Store, request: Request) -> Manifest:
             where=store.where,
             remedy="name one with id; pg_backup_info lists them",
         )
+    _refuse_several_systems(own, store.where)
     return found
+
+
+def _refuse_several_systems(backups: Sequence[Manifest], where: str) -> None:
+    """Where the system is not looked at, the newest backup of all may well be of another one than is meant."""
+    systems = sorted({one.system for one in backups if age.proven(one, PROVEN)})
+    if len(systems) < 2:
+        return
+    newest = filter(None, (age.newest([one for one in backups if one.system == system], PROVEN) for system in systems))
+    raise Refused(
+        f"backups of {len(systems)} systems may be meant: "
+        + ", ".join(f"{one.id} of system {one.system}" for one in newest),
+        where=where,
+        remedy="name one with id; these are the newest of each",
+        code="identity",
+    )
 
 
 def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety | None, book: Book) -> None:
@@ -144,7 +175,7 @@ def _apply(server: Server, store: Store | None, outcome: Outcome, safety: Safety
             outcome.mended = swap.mend(server, request.database)
     if plan.restore and safety and have.live:
         with outcome.phase("safety_backup"):
-            outcome.safety = safety(plan.restore).id
+            outcome.safety = safety.make(plan.restore).id
     with server.locked(request.database), _telling(outcome):
         _refuse_another(server, have, request.database)
         if plan.restore and store:

@@ -135,6 +135,10 @@ class Server(ABC):
         """Restore into a database that exists and is empty; what a failure leaves there is not to be used."""
 
     @abstractmethod
+    def require_restore(self, jobs: int, *, folder: bool) -> None:
+        """``Refused`` where ``restore`` would be: without its program, or if such an archive cannot get there."""
+
+    @abstractmethod
     def holding_snapshot(self, database: str) -> AbstractContextManager[Snapshot]:
         """A snapshot that stays valid inside; the source's vacuum waits for it."""
 

@@ -91,9 +91,12 @@ class TcpServer(SessionServer):
         if isinstance(archive, Path):
             argv += [f"--jobs={options.jobs}", str(archive)]
         else:
-            dump.refuse_jobs(options, self.where)
+            dump.refuse_jobs(options.jobs, self.where)
             source = iter(archive)
         self._work(RESTORING, argv, options.stall, f"the restore into {database}", options.settings, source=source)
+
+    def require_restore(self, jobs: int, *, folder: bool) -> None:
+        self.program("pg_restore")
 
     def _work(
         self,

@@ -58,7 +58,7 @@ class Book:
         """For a long wait: ``Refused`` once the lock is known to be lost. Asks nobody, the lock is renewed anyway."""
 
     def look(self) -> None:
-        """For what changes something outside of the cluster: ``Refused`` unless the Lease says that the lock is ours."""
+        """For what changes something outside of the cluster: ``Refused`` unless the Lease says the lock is ours."""
 
 
 class Journal(Book):

@@ -55,7 +55,7 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
         return _begin(index, want)
     stands = f"{attempt.title}, begun by {attempt.who} at {attempt.began}, stands"
     if RESTORE in (attempt.kind, want.kind):
-        return _beside_a_restore(attempt, f"{stands} {story.stands}", want)
+        return _beside_a_restore(attempt, f"{stands} {story.stands}", story, want)
     if not want.version:
         return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
     if gives_up(attempt, want):
@@ -95,17 +95,28 @@ def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> lis
     return [name for name in names if not name.startswith(LIVE) and recorded.get(name) != given.get(name)]
 
 
-def _beside_a_restore(attempt: Attempt, stands: str, want: Want) -> Decision:
+def _beside_a_restore(attempt: Attempt, stands: str, story: Story, want: Want) -> Decision:
     """A restore goes on with a restore; a release and a restore wait for one another."""
     if gives_up(attempt, want):
         return Decision(START, f"{stands}; it is given up, and {want.title} begins")
     if attempt.kind == RELEASE:
         remedy = f"{_ways(attempt)}; or leave it where it stands with -e release_resume={FORWARD_FIX}; then restore"
     elif want.kind == RESTORE and want.policy == "continue":
+        _refuse_other_databases(stands, sorted(story.begun.get("inputs") or {}), sorted(want.inputs))
         return Decision(CONTINUE, f"{stands}; it continues")
     else:
         remedy = "run restore.yml, which goes on with it, or ends it and says why it cannot"
     raise Refused(f"{stands}; {want.title} has to wait for it", remedy=remedy)
+
+
+def _refuse_other_databases(stands: str, began: list[str], now: list[str]) -> None:
+    """One that goes on would leave out what is not named any more, or never began with what was added."""
+    if began == now:
+        return
+    raise Refused(
+        f"{stands}; it began with {', '.join(began) or 'no database'}, and now it is {', '.join(now) or 'none'}",
+        remedy=f"run restore.yml with restore_databases: [{', '.join(began)}], and restore others after that",
+    )
 
 
 def _begin(index: Index, want: Want) -> Decision:

@@ -131,7 +131,7 @@ def test_without_a_version_the_newest_release_is_taken_back_unless_it_was_alread
     assert kind(index(), Story(), nameless) == "nothing"
 
 
-RESTORE = Want("", kind="restore")
+RESTORE = Want("", inputs=BEGINS["inputs"], kind="restore")  # type: ignore[arg-type]
 RESTORING = ("release begins", "pause shop: begins", "pause shop: done", "restore shop: begins")
 
 
@@ -147,6 +147,15 @@ def test_an_interrupted_restore_is_continued_and_says_where_it_stands() -> None:
     assert decision.kind == "continue"
     assert decision.sentence.startswith("Restore s1, begun by bob@laptop at ")
     assert "in the middle of 'restore shop'" in decision.sentence
+
+
+@pytest.mark.parametrize("now", [{"shop": "b7"}, {"shop": "b7", "crm": "b8", "web": "b9"}, {"web": "b9"}])
+def test_an_interrupted_restore_goes_on_with_the_databases_it_began_with_and_no_others(now: dict[str, str]) -> None:
+    known, began = index(restoring()), Story.of(chain([("release begins", {"inputs": {"shop": "b1", "crm": "b2"}})]))
+    assert decide(known, began, replace(RESTORE, inputs={"shop": "b7", "crm": "b8"})).kind == "continue"
+    with pytest.raises(Refused, match=f"began with crm, shop, and now it is {', '.join(sorted(now))}") as refused:
+        decide(known, began, replace(RESTORE, inputs=now))
+    assert "restore_databases" in refused.value.remedy
 
 
 @pytest.mark.parametrize("policy", ["continue", "rollback", "ask", "forward"])
