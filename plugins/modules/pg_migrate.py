@@ -144,7 +144,7 @@ options:
     type: int
     default: 600
   log:
-    description: File that is to keep what was said meanwhile. Only its owner can read it.
+    description: File to which what was said meanwhile is added, with the time. Only its owner can read it.
     type: path
 extends_documentation_fragment:
   - runbook.release.migration
@@ -389,9 +389,9 @@ def main() -> None:
                 with journal(client, Run.of(params["run"]), module.warn) as book:
                     outcome = operate(request, book)
             except ReleaseError as error:
-                keep_log(params["log"], [str(error.details.get("log") or "")])
+                keep_log(params["log"], params["name"], str(error.details.get("log") or ""))
                 raise
-        keep_log(params["log"], [outcome.log])
+        keep_log(params["log"], params["name"], outcome.log)
         diff = {"diff": outcome.diff()} if module._diff else {}
         module.exit_json(**outcome.report(), log=outcome.log[-TAIL:], **diff)
 

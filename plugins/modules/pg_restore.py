@@ -215,7 +215,7 @@ failed_checks:
   elements: dict
   returned: when the backup is not good
 obstacles:
-  description: What is bound to the database, and what to do about each.
+  description: What is bound to the database, or keeps the module out of it, and what to do about each.
   type: list
   elements: str
   returned: when refused for that

@@ -114,6 +114,7 @@ def test_no_file_waits_for_a_lock_longer_than_it_may(case: Case, file: str, othe
     with beside(case, other), pytest.raises(ReleaseError, match="canceling statement due to lock timeout"):
         case.run()
     assert migrating(case) == []
+    assert case.run().after.text == "0001"
 
 
 def test_what_runs_concurrently_waits_and_ends_with_the_module(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

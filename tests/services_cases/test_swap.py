@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -255,3 +256,22 @@ def test_what_is_bound_to_the_database_is_an_obstacle(own_postgres):
             swap.refuse_obstacles(server, "shop")
     assert [line.split()[0] for line in found] == ["logical", "prepared", "subscription"]
     assert "'half done'" in found[1]
+
+
+def test_a_live_database_that_cannot_be_connected_to_is_an_obstacle_with_a_way_out(server, database, incoming):
+    (folder,) = database.server.sql("select setting || '/base' from pg_settings where name = 'data_directory'")
+    (oid,) = database.server.sql("select oid from pg_database where datname = %s", values=[database.name])
+    version = Path(folder[0]) / str(oid[0]) / "PG_VERSION"
+    assert swap.obstacles(server, database.name) == []
+    version.rename(version.with_name("PG_VERSION.lost"))
+    with pytest.raises(Refused, match=r"cannot be connected to.*not a valid data directory") as refused:
+        swap.refuse_obstacles(server, database.name)
+    assert f'ALTER DATABASE "{database.name}" RENAME TO' in str(refused.value)
+    database.server.sql(f"alter database {database.name} rename to {database.name}_broken")
+    assert swap.swap(server, change(database, incoming), NOW).replaced == ""
+    assert is_restored(database)
+
+
+def test_a_database_that_an_interrupted_swap_closed_is_no_obstacle(server, database):
+    database.server.sql(f"alter database {database.name} allow_connections false")
+    assert swap.obstacles(server, database.name) == []

@@ -22,6 +22,7 @@ _ENDS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
+_COMMITS = re.compile(r"\s*(call|do|vacuum|reindex|cluster)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _AFTER, _BATCH = re.compile(r"(?<![:\w]):after\b"), re.compile(r"(?<![:\w]):batch\b")
 
@@ -40,6 +41,11 @@ class File:
     def concurrent(self) -> bool:
         """Whether it waits for other transactions by design, without anybody queueing behind it."""
         return _CONCURRENTLY.search(_COMMENT.sub(" ", self.sql)) is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether a statement that fails has done nothing, because it commits nothing on its way."""
+        return not self.concurrent and _COMMITS.match(_COMMENT.sub(" ", self.sql)) is None
 
     def batch(self, after: str | None, size: int) -> str:
         """The statement of one batch, which begins after the key of the last one."""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -120,11 +121,12 @@ def _pod_like(client: KubeClient, namespace: str, like: Mapping[str, str]) -> Ma
     return cast("Mapping[str, Any]", found["spec"]["template"]["spec"])
 
 
-def keep_log(path: str | None, said: Sequence[str]) -> None:
-    """Into a file that only its owner reads."""
-    if path and any(said):
+def keep_log(path: str | None, migration: str, said: str) -> None:
+    """Added with the time to a file that only its owner reads, so that a second run keeps the words of the first."""
+    if path and said:
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
         file.chmod(0o600)
-        file.write_text("".join(said))
+        with file.open("a") as log:
+            log.write(f"== {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {migration}\n{said.rstrip()}\n")

@@ -116,8 +116,24 @@ def named(server: Server, name: str) -> Database | None:
 
 
 def obstacles(server: Server, database: str) -> list[str]:
-    """What is bound to this very database and would not come along to the one in its place."""
-    return [str(row["what"]) for row in server.rows(_OBSTACLES.format(database=sql.text(database)))]
+    """What is bound to this very database and would not come along to the one in its place, or keeps us out of it."""
+    shut = _shut(server, database)
+    return shut + [str(row["what"]) for row in server.rows(_OBSTACLES.format(database=sql.text(database)))]
+
+
+def _shut(server: Server, database: str) -> list[str]:
+    """Of one that is open: a swap stops its workers by a session in it, which is to be known before a long restore."""
+    live = named(server, database)
+    if live is None or not live.open:
+        return []
+    try:
+        server.rows("select true as reached", database)
+    except ReleaseError as error:
+        return [
+            f"it cannot be connected to ({error.what.rstrip('.')}): mend that, or move it out of the way by"
+            f" ALTER DATABASE {sql.name(database)} RENAME TO another name, which leaves its own to what is restored"
+        ]
+    return []
 
 
 def refuse_obstacles(server: Server, database: str) -> None:
@@ -126,7 +142,7 @@ def refuse_obstacles(server: Server, database: str) -> None:
         raise Refused(
             f"{database} cannot be replaced: {'; '.join(found)}",
             where=server.where,
-            remedy="end or drop these first; the database was not touched",
+            remedy="see to these first; the database was not touched",
             code="swap",
             obstacles=found,
         )

@@ -17,7 +17,7 @@ from ...errors import Refused, ReleaseError
 from ...postgres.sql import name, text
 from .. import shape
 from ..decide import DOWN
-from ..files import ALONE, BATCHES, File, Record, check
+from ..files import ALONE, BATCHES, TRANSACTION, File, Record, check
 from ..history import History
 from ..revision import FILES_TABLE
 from .base import Kind, Work
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ...postgres.server import Server
 
 TABLE = name(FILES_TABLE)
+NO_LOCK = "55P03"
+"""SQLSTATE of a statement that did not get its lock in time."""
 CREATE = f"""
     create table if not exists {TABLE} (
         name text primary key, sha256 text not null, mode text not null, state text not null,
@@ -88,10 +90,18 @@ class Sql(Kind):
         return f"{file.id}: done"
 
     def _alone(self, file: File, work: Work) -> str:
-        """Recorded as begun first: what a killed run leaves of it has to be looked at by somebody."""
+        """Recorded as begun first: what a killed run leaves of it has to be looked at by somebody.
+
+        One that did not get its lock has done nothing, and is not recorded.
+        """
         self._server.run(self._insert(file, "begun"), self._database)
         limits = {} if file.concurrent else {"lock_timeout": self._lock_timeout}
-        self._server.run_alone(file.sql, self._database, limits)
+        try:
+            self._server.run_alone(file.sql, self._database, limits)
+        except ReleaseError as error:
+            if _did_nothing(file, error):
+                self._server.run(f"delete from {TABLE} where name = {text(file.id)}", self._database)
+            raise
         self._server.run(
             f"update {TABLE} set state = 'done', ended = clock_timestamp() where name = {text(file.id)}",
             self._database,
@@ -158,9 +168,14 @@ class Sql(Kind):
                 record=f"{file.id} is declared expand, and is not",
             )
         remains = {ALONE: "What it has done so far stays, and the schema is dirty now", BATCHES: "Its batches stay"}
+        mode = TRANSACTION if _did_nothing(file, error) else file.mode
         return ReleaseError(
-            f"{file.id} failed: {error.what.rstrip('.')}. {remains.get(file.mode, 'It was rolled back')}; {kept}",
+            f"{file.id} failed: {error.what.rstrip('.')}. {remains.get(mode, 'It was rolled back')}; {kept}",
             where=where,
             remedy=error.remedy or "correct the file, and run this again",
             record=f"{file.id} failed",
         )
+
+
+def _did_nothing(file: File, error: ReleaseError) -> bool:
+    return file.mode == ALONE and file.whole and error.details.get("sqlstate") == NO_LOCK

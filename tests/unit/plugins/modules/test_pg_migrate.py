@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.runbook.release.plugins.module_utils.migration.setup import needs_cluster, session_options
+from ansible_collections.runbook.release.plugins.module_utils.migration.setup import (
+    keep_log,
+    needs_cluster,
+    session_options,
+)
 from ansible_collections.runbook.release.plugins.modules import pg_migrate
 
 SERVER = {"host": "127.0.0.1", "port": 1, "user": "owner", "password": "do-not-show"}
@@ -61,3 +67,17 @@ def test_files_over_tcp_need_no_cluster() -> None:
 def test_sessions_of_a_command_end_with_it_where_the_server_can_notice() -> None:
     assert "client_connection_check_interval" in session_options(5, 14)
     assert session_options(5, 13) == "-c lock_timeout=5000"
+
+
+def test_a_log_keeps_what_was_said_before_and_dates_each_run(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "orders.log"
+    for said in ("0001: done", "", "0002: failed\n"):
+        keep_log(str(log), "orders", said)
+    dated = r"== \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ orders\n"
+    assert re.fullmatch(rf"{dated}0001: done\n{dated}0002: failed\n", log.read_text())
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_log_is_kept_where_none_is_wanted(tmp_path: Path) -> None:
+    keep_log(None, "orders", "0001: done")
+    assert [*tmp_path.iterdir()] == []

@@ -85,3 +85,20 @@ def test_files_that_were_run_and_are_gone_hold_nothing_up(folder: Path):
     (folder / "0001_t.sql").unlink()
     (folder / "0001_t.down.sql").unlink()
     check(read(folder), records(*files), "here")
+
+
+@pytest.mark.parametrize(
+    ("sql", "concurrent", "whole"),
+    [
+        ("alter type mood add value 'calm'", False, True),
+        ("-- not concurrently\n/* nor\nCONCURRENTLY */ alter table t add c int", False, True),
+        ("create index Concurrently i on t (x)", True, False),
+        ("-- everything\ncall move_rows()", False, False),
+        ("Vacuum t", False, False),
+    ],
+)
+def test_a_file_knows_whether_it_waits_by_design_and_whether_a_failure_leaves_anything(
+    sql: str, concurrent: bool, whole: bool
+) -> None:
+    file = File("0001", f"-- release: alone\n{sql}", "alone", "")
+    assert (file.concurrent, file.whole) == (concurrent, whole)
