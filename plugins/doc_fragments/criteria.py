@@ -51,7 +51,8 @@ options:
             API server, so it reaches a Service that nothing routes to yet."
           - "C(witness): C(path) of a witness's folder, C(version), C(since) in seconds since the epoch. With a version
             only the answers of that version count, and a request that nobody answered is not its error. Waits for the
-            samples until the time is up. See M(runbook.release.witness)."
+            samples until the time is up, and a share of errors that may be above its limit by chance is looked at that
+            long before it fails. A witness that has ended unasked says nothing. See M(runbook.release.witness)."
           - "C(judge): a new version against the old one. C(canary) and C(baseline), the two versions. Without a
             baseline the objective C(slo), the share of errors that is promised (0.1 %), and C(limit), the share that
             is too much (1 %), count alone. The answers come from a witness, C(path), or from counters of Prometheus,

@@ -68,7 +68,8 @@ options:
   hold:
     description:
       - Go on evaluating for so many seconds, but capture a baseline once. The first blocking criterion that fails ends
-        it at once, otherwise the last evaluation counts. What is V(insufficient) or V(error) meanwhile may still pass.
+        it at once, otherwise the last evaluation counts. What is V(insufficient) or V(error) meanwhile may still pass,
+        and so may a C(error_share) of a witness that exceeds its limit by no more than chance does.
     type: float
     default: 0
   fail:

@@ -10,6 +10,8 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import check_policy, looks
 
+from .deceived import deceived
+
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "criteria"
 
 
@@ -39,6 +41,16 @@ def test_every_criterion_can_be_read_and_names_its_clause(name: str, gate: str) 
     assert len(parse_criteria(criteria)) == len(criteria)
     assert [one["name"] for one in criteria if not one.get("clause")] == []
     assert len({one["name"] for one in criteria}) == len(criteria)
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
+def test_every_criterion_can_measure_what_it_says(name: str) -> None:
+    gates = CATALOGUES[name]["release_gates"]
+    assert [one["name"] for criteria in gates.values() for one in criteria if deceived(one)] == []
+    early = [*gates.get("preflight", []), *gates.get("staged", [])]
+    assert [one["name"] for one in early if "baseline" in str(one["expect"])] == []
+    asked = [str(one["source"].get("service", "")) for one in gates.get("staged", [])]
+    assert [service for service in asked if service.endswith(("-blue", "-green"))] == []
 
 
 @pytest.mark.parametrize("name", CATALOGUES)

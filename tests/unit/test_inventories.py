@@ -21,6 +21,8 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.criterion impo
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import check_policy, looks
 from ansible_collections.runbook.release.plugins.module_utils.window.answer import inside
 
+from .deceived import deceived
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORIES = ROOT / "inventories"
 CATALOGUES = ROOT / "docs" / "criteria"
@@ -139,6 +141,13 @@ def test_every_criterion_of_a_host_can_be_read(environment: str, system: str) ->
         assert gate in OPTIONS["release_gates"]["options"]
         assert len(parse_criteria(criteria)) == len(criteria)
         assert [one["name"] for one in criteria if not one.get("clause")] == []
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_no_criterion_of_a_host_is_deceived(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    criteria = [one for gate in variables["release_gates"].values() for one in gate] + smoke_of(variables)
+    assert [one["name"] for one in criteria if deceived(one)] == []
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)

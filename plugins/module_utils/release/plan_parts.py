@@ -131,25 +131,28 @@ def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
 def foretold(criteria: Sequence[Any], shift: Given, rate: float, components: int = 1) -> list[dict[str, Any]]:
     """What the judge will be able to see at each step, of every criterion that asks it; in sentences.
 
-    A gate that stays open over several steps and components is asked as often, and all of it shares one alpha.
+    A gate that stays open over several steps and components is asked as often, and all of it shares one alpha. How much
+    the judge hears is known of the witness alone, whose `rate` it is.
     """
     from ..tor.criterion import parse_criteria
     from ..tor.judge.asked import Gate, asked, is_judged
-    from ..tor.judge.power import foresee
 
     steps = [weight for weight in shift["steps"] if weight < 100]
     gate = Gate("new", "old", witness="witness", since=1.0, times=components * len(steps))
-    return [
-        {
-            "name": line(one.name),
-            "steps": [foresee(rate, weight, shift["hold"], _terms(one))["sentence"] for weight in steps],
-        }
-        for one in parse_criteria([one for one in asked(criteria, gate) if is_judged(one)])
-    ]
+    judged = parse_criteria([one for one in asked(criteria, gate) if is_judged(one)])
+    return [{"name": line(one.name), "steps": _foretold(one, steps, shift["hold"], rate)} for one in judged]
 
 
-def _terms(criterion: Any) -> Any:
-    return criterion.source.terms(criterion.select)
+def _foretold(criterion: Any, steps: Sequence[int], hold: float, rate: float) -> list[str]:
+    from ..tor.judge.power import foresee
+    from ..tor.sources.judge import SHIFT
+
+    if not criterion.source.path:
+        return ["not foretold, as how many answers its counters will hear is not known"]
+    if criterion.select == SHIFT:
+        return ["not foretold, as how much the values vary is not known"]
+    terms = criterion.source.terms(criterion.select)
+    return [foresee(rate, weight, hold, terms)["sentence"] for weight in steps]
 
 
 def percent(share: float) -> str:

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import ReleaseError
 from ..web import without_secrets
 from .aggregate import COUNT, aggregate
+from .chance import may_be_chance
 from .criterion import Criterion
 from .expect import ExpectError, NothingMeasured, Reference
 from .moments import shown
@@ -29,6 +30,7 @@ DEADLINE = 60.0
 MOST_RECORDED = 60
 _PACE = 1.0
 _GRACE = 0.5
+_LOOK_EVERY = 0.25
 _AT_ONCE, _AT_MOST, _ONE_MORE = 100, 500, 0.005
 
 
@@ -64,6 +66,7 @@ def evaluate(
 ) -> Gate:
     """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts.
 
+    A share that may exceed its limit by chance fails at the end only, after looking on until its timeout.
     A source that is not repeatable is read in the first round only, and its verdict ends a hold that it does not pass.
     `deadline` is in seconds for each round, by default as long as the longest timeout and `DEADLINE` at least.
     `check` may end it between two rounds by an error.
@@ -78,24 +81,33 @@ def evaluate(
     known: dict[int, Verdict] = {}
     while True:
         began = time.monotonic()
-        gate = _round(criteria, world, began + deadline, known, impatient=hold > 0)
-        if any(verdict.settled for verdict in gate.blockers) or time.monotonic() >= until:
+        last = began >= until
+        gate = _round(criteria, world, began + deadline, known, impatient=hold > 0, last=last)
+        over = last or (gate.passed and time.monotonic() >= until)
+        if over or any(verdict.settled for verdict in gate.blockers):
             return gate
         known = {place: one for place, one in enumerate(gate.verdicts) if not one.criterion.source.repeatable}
         time.sleep(max(0.0, min(began + _PACE, until) - time.monotonic()))
         check()
 
 
-def measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
-    """The verdict on one criterion; whatever goes wrong is a verdict, too."""
+def measure(criterion: Criterion, world: World, deadline: float, *, last: bool = True) -> Verdict:
+    """The verdict on one criterion; whatever goes wrong is a verdict, too.
+
+    The last one waits for samples, looks on while a failure may be by chance, and leaves nothing open.
+    """
     began, at = time.monotonic(), shown(datetime.now(UTC))
-    return _measure(criterion, world, min(began + criterion.timeout, deadline)).of(at, time.monotonic() - began)
+    ask = Ask(criterion.select, criterion.samples, min(began + criterion.timeout, deadline), patient=last)
+    verdict = _measure(criterion, world, ask)
+    while last and verdict.by_chance and ask.wait(_LOOK_EVERY):
+        verdict = _measure(criterion, world, ask)
+    return replace(verdict, by_chance=verdict.by_chance and not last).of(at, time.monotonic() - began)
 
 
-def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
+def _measure(criterion: Criterion, world: World, ask: Ask) -> Verdict:
     source = criterion.source
     try:
-        readings = source.read(Ask(criterion.select, criterion.samples, deadline), world)
+        readings = source.read(ask, world)
         if readings.samples < criterion.samples:
             why = f"{readings.samples} of {criterion.samples} samples were there"
             return insufficient(criterion, why, readings.samples, source.text, readings.evidence)
@@ -106,7 +118,9 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
         unit = "" if criterion.aggregate == COUNT else source.unit_of(criterion.select)
         beside = Reference(partial(world.baseline.of, criterion.name, criterion.measure))
         judgement = criterion.expect.judge(value, unit, beside)
-        return judged(criterion, judgement, readings, source.text)
+        verdict = judged(criterion, judgement, readings, source.text)
+        chance = verdict.verdict == FAIL and may_be_chance(criterion.expect, readings.heard)
+        return replace(verdict, by_chance=chance)
     except NothingMeasured as exc:
         return insufficient(criterion, str(exc), source=source.text)
     except (ExpectError, ReleaseError, OSError) as exc:
@@ -116,12 +130,18 @@ def _measure(criterion: Criterion, world: World, deadline: float) -> Verdict:
 
 
 def _round(
-    criteria: Sequence[Criterion], world: World, deadline: float, known: Mapping[int, Verdict], *, impatient: bool
+    criteria: Sequence[Criterion],
+    world: World,
+    deadline: float,
+    known: Mapping[int, Verdict],
+    *,
+    impatient: bool,
+    last: bool,
 ) -> Gate:
     """Impatient: the first failure that settles it ends it, without a verdict on what has not answered yet."""
     found = dict(known)
     asked = [(place, criterion) for place, criterion in enumerate(criteria) if place not in known]
-    for place, verdict in _as_they_come(asked, world, deadline):
+    for place, verdict in _as_they_come(asked, partial(measure, world=world, deadline=deadline, last=last), deadline):
         found[place] = verdict
         if impatient and verdict.blocks and verdict.settled:
             return Gate(tuple(found[place] for place in sorted(found)))
@@ -134,7 +154,7 @@ def _round(
 
 
 def _as_they_come(
-    criteria: Sequence[tuple[int, Criterion]], world: World, deadline: float
+    criteria: Sequence[tuple[int, Criterion]], look: Callable[[Criterion], Verdict], deadline: float
 ) -> Iterator[tuple[int, Verdict]]:
     """A thread each, so that a source that hangs holds up nobody; what has no verdict by the deadline gets none.
 
@@ -145,7 +165,7 @@ def _as_they_come(
     waiting = 0
 
     def work(place: int, criterion: Criterion) -> None:
-        done.put((place, measure(criterion, world, deadline)))
+        done.put((place, look(criterion)))
 
     for place, criterion in criteria:
         if waiting >= _AT_ONCE:

@@ -20,7 +20,10 @@ EXACT = 2**53 - 1
 
 @dataclass(frozen=True)
 class Verdict:
-    """`sentence` is for people; everything it says is in the other fields."""
+    """`sentence` is for people; everything it says is in the other fields.
+
+    `by_chance` is a failure that going on to look may turn into a pass.
+    """
 
     criterion: Criterion
     verdict: str
@@ -33,6 +36,7 @@ class Verdict:
     evidence: Any = None
     at: str = ""
     seconds: float = 0.0
+    by_chance: bool = False
 
     @property
     def blocks(self) -> bool:
@@ -41,7 +45,7 @@ class Verdict:
     @property
     def settled(self) -> bool:
         """Whether it is known for the rest of a hold."""
-        return self.verdict == FAIL or not self.criterion.source.repeatable
+        return (self.verdict == FAIL and not self.by_chance) or not self.criterion.source.repeatable
 
     def of(self, at: str, seconds: float) -> Verdict:
         return replace(self, at=at, seconds=round(seconds, 3))

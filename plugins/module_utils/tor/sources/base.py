@@ -16,6 +16,7 @@ from ...errors import ReleaseError
 from .. import select as selecting
 from ..baseline import Baseline
 from ..expect import ExpectError
+from ..judge.counts import Counts
 from ..subject import Subject
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Readings:
     """What was read: `samples` counts observations, which may be more than the values they boil down to.
 
     `remark` is what an operator should read beside the value, `silent` counts the observations that had no value.
+    `heard` is what a share was taken of, if looking again adds to it.
     """
 
     values: Sequence[Any]
@@ -34,15 +36,20 @@ class Readings:
     evidence: Any = None
     remark: str = ""
     silent: int = 0
+    heard: Counts | None = None
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What a criterion wants from its source; `deadline` is on the monotonic clock."""
+    """What a criterion wants from its source; `deadline` is on the monotonic clock.
+
+    Who is not patient asks again soon, and need not wait for what others send.
+    """
 
     select: str
     samples: int
     deadline: float
+    patient: bool = True
 
     @property
     def left(self) -> float:

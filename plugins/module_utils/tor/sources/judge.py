@@ -127,7 +127,7 @@ class Judge(Counters):
             verdict, sentence, answers, evidence = self._look(ask, world)
             if verdict != INSUFFICIENT:
                 return Readings([verdict], answers, evidence, sentence)
-            if not ask.wait(_LOOK_EVERY):
+            if not (ask.patient and ask.wait(_LOOK_EVERY)):
                 raise NothingMeasured(sentence)
 
     def _look(self, ask: Ask, world: World) -> Ruled:

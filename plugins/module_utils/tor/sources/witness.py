@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from ...witness.log import Answers, Tally, read, silence
 from ..expect import NothingMeasured
+from ..judge.counts import Counts
 from .base import Ask, Readings, Source, World
 
 _LOOK_EVERY = 0.05
@@ -48,13 +49,14 @@ class Witness(Source):
         while True:
             tally = read(self.path, self.since)
             answers = tally.by_version.get(self.version, Answers()) if self.version else tally.total
-            if answers.sent >= ask.samples or not ask.wait(_LOOK_EVERY):
+            if answers.sent >= ask.samples or not (ask.patient and ask.wait(_LOOK_EVERY)):
                 break
         if not answers.sent:
             raise NothingMeasured("no request was recorded")
         if silent := silence(self.path, time.time()):
             raise NothingMeasured(f"nothing was recorded for {silent:.0f} s, so the witness has ended or was killed")
-        return Readings([_VALUES[ask.select](tally, answers)], answers.sent, _evidence(tally))
+        heard = Counts(answers.failed, answers.sent) if ask.select == "error_share" else None
+        return Readings([_VALUES[ask.select](tally, answers)], answers.sent, _evidence(tally), heard=heard)
 
 
 _VALUES: dict[str, Callable[[Tally, Answers], Any]] = {

@@ -171,6 +171,21 @@ def test_the_plan_foretells_a_judge_that_is_told_nothing_but_what_to_judge(run: 
     assert seen[0] < seen[1], "two criteria share one alpha, so each sees less"
 
 
+@pytest.mark.parametrize(
+    ("source", "select"),
+    [
+        ({"url": "http://prometheus:9090", "total": 'all{v="$version"}', "bad": 'bad{v="$version"}'}, "error_share"),
+        ({"service": "prometheus", "total": 'all{v="$version"}', "good": 'fast{v="$version"}'}, "slow_share"),
+        ({}, "shift"),
+    ],
+)
+def test_the_plan_foretells_nothing_of_what_it_does_not_know(run: Run, source: Options, select: str) -> None:
+    judged = {"name": "no worse", "source": {"kind": "judge", **source}, "select": select, "expect": '== "pass"'}
+    made = run(options(gates__step=[judged], shift__hold=600))
+    assert [told for one in made["plan"]["judged"] for told in one["steps"] if "times" in told] == []
+    assert made["page"].count("Judge of no worse: not foretold, as how ") == 1
+
+
 def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
     digests = {run()["digest"]}
     changes: list[Options] = [

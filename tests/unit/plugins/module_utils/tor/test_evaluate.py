@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import ClassVar
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.criterion impo
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.expect import NothingMeasured
 from ansible_collections.runbook.release.plugins.module_utils.tor.grammar import parse
+from ansible_collections.runbook.release.plugins.module_utils.tor.judge.counts import Counts
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import Readings, Source, World
 
 
@@ -30,7 +32,7 @@ class Scripted(Source):
     silent: int = 0
     repeatable: bool = True
 
-    selects: ClassVar[dict[str, str]] = {"latency": "ms"}
+    selects: ClassVar[dict[str, str]] = {"latency": "ms", "errors": "share"}
     text = "a test"
 
     def read(self, ask, world):
@@ -217,6 +219,54 @@ def test_an_advisory_failure_does_not_end_a_hold():
     gate = evaluate([criterion(900, severity="advisory")], World(), hold=0.3)
     assert gate.passed
     assert time.monotonic() - began >= 0.3
+
+
+@dataclass(frozen=True)
+class Share(Scripted):
+    """Errors among answers, as `(failed, all)`; looking again may add to them."""
+
+    def read(self, ask, world):
+        failed, heard = self.answer(ask)
+        return Readings([Fraction(failed, heard)], heard, heard=Counts(failed, heard))
+
+
+class TestAShareThatIsTooLarge:
+    @staticmethod
+    def errors(*counts, expect="< 1 %", **more):
+        """One count after the other, the last one for good."""
+        left = list(counts)
+        source = Share(lambda ask: left.pop(0) if len(left) > 1 else left[0])
+        return Criterion("errors", source, "errors", parse(expect), **more)
+
+    def test_by_chance_does_not_end_a_hold(self):
+        gate = evaluate([self.errors((1, 20), (1, 40), (1, 200))], World(), hold=2.5)
+        assert gate.passed
+
+    def test_beyond_chance_ends_it_at_once(self):
+        began = time.monotonic()
+        gate = evaluate([self.errors((1, 20), (9, 40))], World(), hold=60)
+        assert time.monotonic() - began < 15
+        assert [verdict.verdict for verdict in gate.blockers] == ["fail"]
+
+    def test_at_the_end_is_looked_at_until_the_timeout_and_then_fails(self):
+        assert evaluate([self.errors((1, 20), (1, 90), (1, 110))], World()).passed
+        began = time.monotonic()
+        gate = evaluate([self.errors((1, 20), timeout=1)], World())
+        assert [verdict.verdict for verdict in gate.blockers] == ["fail"]
+        assert 0.5 <= time.monotonic() - began < 15
+
+    @pytest.mark.parametrize("expect", ["== 0 %", "<= 0 %"])
+    def test_where_none_is_allowed_nothing_is_by_chance(self, expect):
+        began = time.monotonic()
+        assert not evaluate([self.errors((1, 20), expect=expect)], World(), hold=60).passed
+        assert time.monotonic() - began < 15
+
+
+def test_only_the_last_round_of_a_hold_waits_for_what_others_send():
+    patient = []
+    evaluate([criterion(lambda ask: patient.append(ask.patient) or 1)], World(), hold=1.2)
+    assert patient == [False] * (len(patient) - 1) + [True]
+    assert len(patient) > 1
 
 
 class TestWhatMayBeDoneOnce:

@@ -85,6 +85,28 @@ class TestWitness:
         found = judge({"source": source, "select": "lost", "expect": 0})
         assert found.verdict == verdict, found.sentence
 
+    @pytest.mark.parametrize(
+        "waiting",
+        [
+            {"source": {"kind": "witness"}, "select": "error_share", "expect": "< 1 %", "samples": 1000},
+            {"source": {"kind": "judge", "canary": "1.0"}, "select": "error_share", "expect": '== "pass"'},
+        ],
+    )
+    def test_a_hold_sees_a_lost_request_though_another_criterion_waits_for_answers(self, tmp_path, waiting):
+        spec = {"versions": ["1.0"], "timeout_ms": 5000, "rate": 20, "shapes": ["new"]}
+        now = 1000 * time.time()
+        whole = {"started": now / 1000, "stopped": None, "spec": spec}
+        (tmp_path / "witness.json").write_text(json.dumps(whole))
+        log = tmp_path / "requests.log"
+        log.write_text(f"{now:.0f} {now + 5:.0f} new 0 200 1.0\n")
+        lost = {"source": {"kind": "witness"}, "select": "lost", "expect": 0}
+        given = [{"name": "it", "timeout": 20, **one} for one in (waiting, lost)]
+        criteria = [{**one, "source": {**one["source"], "path": str(tmp_path)}} for one in given]
+        threading.Timer(0.5, lambda: log.open("a").write(f"{now:.0f} {now + 400:.0f} new 1 timeout -\n")).start()
+        gate = evaluate(parse_criteria(criteria), World(), hold=60)
+        assert time.time() - now / 1000 < 15
+        assert [verdict.verdict for verdict in gate.blockers if "lost" in verdict.sentence] == ["fail"]
+
     def test_no_witness_is_an_error(self, tmp_path):
         source = {"kind": "witness", "path": str(tmp_path / "x")}
         assert judge({"source": source, "select": "failed", "expect": 0}).verdict == "error"

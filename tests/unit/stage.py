@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles and playbooks of this checkout, played by ansible-playbook with stand-ins for the modules that need a cluster.
+
+A stand-in is named by the module it stands in for. It writes what it was asked to `asked.jsonl` and ends with what the
+test says: a result for each value of one of its arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_IN = """#!/usr/bin/python
+import json
+from ansible.module_utils.basic import AnsibleModule, _load_params
+given = {name: value for name, value in _load_params().items() if not name.startswith("_ansible")}
+module = AnsibleModule({name: {"type": "raw"} for name in given})
+with open(FOLDER + "/asked.jsonl", "a") as log:
+    log.write(json.dumps([NAME, given[KEY]]) + "\\n")
+result = RESULTS.get(given[KEY], {})
+module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
+"""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """`results` by the value of the argument `key`; what is not there succeeds."""
+
+    name: str
+    key: str
+    results: Mapping[str, Mapping[str, Any]]
+
+
+def play(folder: Path, playbook: Path, hosts: Mapping[str, Any], *stand_ins: StandIn) -> tuple[str, list[Any]]:
+    """What ansible-playbook printed, and what the stand-ins were asked, as name and value of their key."""
+    _collection(folder, stand_ins)
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": here}}))
+    env = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+    }
+    command = ["ansible-playbook", "-i", "hosts.json", str(playbook)]
+    said = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+    log = folder / "asked.jsonl"
+    return said.stdout + said.stderr, [
+        json.loads(line) for line in log.read_text().splitlines()
+    ] if log.exists() else []
+
+
+def _collection(folder: Path, stand_ins: tuple[StandIn, ...]) -> None:
+    own = folder / "collections" / "ansible_collections" / "runbook" / "release"
+    modules = own / "plugins" / "modules"
+    modules.mkdir(parents=True)
+    for name in ("roles", "playbooks", "meta", "galaxy.yml"):
+        (own / name).symlink_to(ROOT / name)
+    for part in (ROOT / "plugins").iterdir():
+        if part.name != "modules":
+            (own / "plugins" / part.name).symlink_to(part)
+    for module in (ROOT / "plugins" / "modules").glob("*.py"):
+        (modules / module.name).symlink_to(module)
+    for one in stand_ins:
+        (modules / f"{one.name}.py").unlink()
+        head = f"FOLDER, NAME, KEY, RESULTS = {(str(folder), one.name, one.key, dict(one.results))!r}\n"
+        (modules / f"{one.name}.py").write_text(STAND_IN.replace("import json\n", f"import json\n{head}", 1))
