@@ -251,7 +251,6 @@ inputs:
   description: O(inputs) as they were when the release began.
   type: dict
   returned: with O(state=begun)
-  sample: {chart of api: 5f1d0c2a}
 first:
   description: Whether no version was live when the release began.
   type: bool
