@@ -38,7 +38,7 @@ class OnePod:
 
 
 def runner(cluster: OnePod) -> InPod:
-    return InPod(cast("KubeClient", cluster), Place("shop", "shop-1", "", "", "shop:2"), 60, "-c lock_timeout=5000")
+    return InPod(cast(KubeClient, cluster), Place("shop", "shop-1", "", "", "shop:2"), 60, "-c lock_timeout=5000")
 
 
 def test_sessions_of_a_command_in_a_pod_have_the_lock_timeout_and_a_name() -> None:

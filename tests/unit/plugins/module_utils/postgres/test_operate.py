@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Shared:
 def verify(store: Shared, meanwhile: Callable[[Manifest], Manifest], **more: Any) -> Outcome:
     store.meanwhile = meanwhile
     request = Request(VERIFIED, "shop", "shop-1", level="checksum", **more)
-    return operate(store, None, request, scratch=cast("Server", object()))
+    return operate(store, None, request, scratch=cast(Server, object()))
 
 
 def test_a_pin_that_was_set_during_a_proof_stays(store: Shared) -> None:
