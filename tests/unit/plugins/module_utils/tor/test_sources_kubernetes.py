@@ -162,7 +162,7 @@ def judge(source, select, expect, cluster=None, namespace="shop", **entry):
         ("HorizontalPodAutoscaler", "web", "at_maximum", "== false", "fail"),
         ("HorizontalPodAutoscaler", "calm", "at_maximum", "== false", "pass"),
         ("HorizontalPodAutoscaler", "blind", "at_maximum", "== false", "insufficient"),
-        ("Job", "ok", "success_age", "< 10 min", "pass"),
+        ("Job", "ok", "success_age", "< 1 h", "pass"),
         ("Job", "bad", "success_age", "< 10 min", "insufficient"),
         ("CronJob", "backup", "success_age", "within 1 h", "pass"),
         ("CronJob", "backup", "success_age", "within 20 min", "fail"),
