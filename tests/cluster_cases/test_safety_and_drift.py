@@ -163,6 +163,7 @@ def test_what_people_change_without_a_release_is_found(system: System) -> None:
 
     system.client.scale(DEPLOYMENT, "podinfo-green", 3, system.namespace)
     system.kubectl("rollout", "restart", "deployment/podinfo-green")
+    system.kubectl("rollout", "status", "deployment/podinfo-green", "--timeout=90s")
     system.stage("retired")
     assert system.drift("checked")["findings"] == []
 

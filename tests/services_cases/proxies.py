@@ -12,6 +12,7 @@ from typing import Self
 from services.postgres import Postgres
 
 PIECE = 16 << 10
+GOODBYE = b"X\0\0\0\4"
 
 
 class Proxy:
@@ -95,6 +96,17 @@ class CutProxy(Proxy):
 
     def through(self, connection: int, passed: int) -> bool:
         return passed <= self._limit
+
+
+class LateProxy(Proxy):
+    """Tells the server only at the very end that a client is gone."""
+
+    def _there(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while (data := near.recv(PIECE)) and data != GOODBYE:
+                far.sendall(data)
+            self._ending.wait()
+            far.shutdown(socket.SHUT_WR)
 
 
 class SlowProxy(Proxy):

@@ -23,6 +23,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.tcp impor
 from services.postgres import Postgres
 from services_cases.dumping import by_tcp
 from services_cases.exec_stand_in import SHELLS, LocalExec
+from services_cases.proxies import LateProxy
 
 ODD = """a=b 'q' "d" \\ $x ü"""
 WAYS = ("tcp", *SHELLS)
@@ -186,6 +187,16 @@ def test_the_second_backup_is_refused_and_told_about_the_first(reach: Reach, pos
             with second.locked("another"):
                 pass
         with second.locked("shop"):
+            pass
+
+
+def test_a_lock_is_free_before_the_server_knows_that_its_session_is_over(postgres15: Postgres) -> None:
+    with LateProxy(postgres15) as late, by_tcp(postgres15, host=late.host, port=late.port) as first:
+        with first.locked("shop"):
+            pass
+        with pytest.raises(ZeroDivisionError), first.locked("shop"):
+            raise ZeroDivisionError
+        with by_tcp(postgres15) as second, second.locked("shop"):
             pass
 
 

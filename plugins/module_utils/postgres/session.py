@@ -43,6 +43,8 @@ _SNAPSHOT = """
 select pg_export_snapshot() as name, extract(epoch from now())::text as at,
   case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn"""
 _TRY = "select pg_try_advisory_lock{shared}({key}) as taken"
+_UNLOCK = "select pg_advisory_unlock_all()"
+"""Said before the session ends: the server only lets go of its locks some time after its client is gone."""
 _HOLDERS = """
 select a.pid, a.application_name as who,
   to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC') as since
@@ -139,13 +141,17 @@ class SessionServer(Server):
     @contextlib.contextmanager
     def locked(self, database: str, *, shared: bool = False) -> t.Iterator[None]:
         key = _key(f"backup:{self.identity().system}:{database}")
-        session = self._open(MAINTENANCE, f"{HOLDING} {_who()}"[:63])
+        application = f"{HOLDING} {_who()}"[:63]
+        watch = self._watch(QUERY_STALL, self._pulse(application))
+        session = self._opened(MAINTENANCE, application, watch)
         try:
             if not session.rows(_TRY.format(shared="_shared" if shared else "", key=key))[0]["taken"]:
                 raise self._taken(session, database, key)
             yield
         finally:
-            session.close()
+            watch.hurry(ASIDE_STALL)
+            with contextlib.closing(session), contextlib.suppress(ReleaseError):
+                session.run(_UNLOCK)
 
     def close(self) -> None:
         self._leave()
@@ -156,7 +162,10 @@ class SessionServer(Server):
             kept[1].close()
 
     def _open(self, database: str, application: str) -> Session:
-        session = self._connect(database, application, self._watch(QUERY_STALL, self._pulse(application)))
+        return self._opened(database, application, self._watch(QUERY_STALL, self._pulse(application)))
+
+    def _opened(self, database: str, application: str, watch: Watchdog) -> Session:
+        session = self._connect(database, application, watch)
         try:
             session.rows(_UNHURRIED)
         except BaseException:

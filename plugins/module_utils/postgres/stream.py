@@ -57,6 +57,10 @@ class Watchdog:
         if moved != self.moved:
             self.feed(moved - self.moved)
 
+    def hurry(self, stall: float) -> None:
+        """From now on that much silence is a stall, whatever the server is at."""
+        self._stall, self._pulse = stall, lambda: None
+
     def patience(self) -> float:
         """For how long to wait for bytes before the next ``check``."""
         return min(LOOK_EVERY, self._stall / 4)
