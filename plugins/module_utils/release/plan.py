@@ -49,6 +49,7 @@ def make(given: Mapping[str, Any]) -> Plan:
     if not shift["steps"]:
         raise Refused("shift.steps is empty, so no traffic would ever move", remedy="set it, ending with 100")
     _refuse_mixture(components, given["resumed"])
+    parts.readable(given["components"], given["gates"])
     steps = [100] if any(one["first"] for one in components) else shift["steps"]
     content = {
         "type": TYPE,

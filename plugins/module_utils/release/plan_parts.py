@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..colours import COLOURS
-from ..errors import Refused
+from ..errors import Refused, ReleaseError
 from ..ledger.canonical import digest
 
 Given = Mapping[str, Any]
@@ -126,6 +126,31 @@ def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
     answers = int(rate * hold * weight / 100)
     share = 1 - CONFIDENCE_LEFT ** (1 / answers) if answers else None
     return {"weight": weight, "answers": answers, "sees": "" if share is None else f"{percent(share)} %"}
+
+
+def readable(components: Sequence[Given], gates: Mapping[str, Sequence[Any]]) -> None:
+    """Raise one error that lists every mistake in the criteria of the release, long before the gates that ask them."""
+    from ..tor.criterion import parse_criteria
+    from ..tor.judge.asked import Gate, asked
+
+    gate = Gate("new", "old", witness="witness", since=1.0)
+    asks = {f"release_gates.{name}": asked(criteria, gate) for name, criteria in gates.items()}
+    asks |= {f"smoke of {one['name']}": [_served(ask) for ask in one.get("smoke") or []] for one in components}
+    mistakes: list[str] = []
+    for called, criteria in asks.items():
+        try:
+            parse_criteria(criteria, called)
+        except ReleaseError as error:
+            mistakes += error.details["mistakes"]
+    if mistakes:
+        raise Refused("; ".join(mistakes), where="the criteria", remedy="correct them in the inventory")
+
+
+def _served(criterion: Any) -> Any:
+    """With the Service that is only known once its colour is."""
+    if not isinstance(criterion, Mapping) or (criterion.get("source") or {}).get("kind") != "service":
+        return criterion
+    return {**criterion, "source": {**criterion["source"], "service": "service"}}
 
 
 def foretold(criteria: Sequence[Any], shift: Given, rate: float, components: int = 1) -> list[dict[str, Any]]:

@@ -51,12 +51,12 @@ class Criterion:
         return f"{self.aggregate} of {self.select}" if self.aggregate else self.select
 
 
-def parse_criteria(given: Sequence[Any]) -> list[Criterion]:
-    """All criteria, or one error that lists every mistake."""
+def parse_criteria(given: Sequence[Any], called: str = "criteria") -> list[Criterion]:
+    """All criteria, or one error that lists every mistake; `called` is what its reader knows them by."""
     criteria: list[Criterion] = []
     mistakes: list[str] = []
     for place, entry in enumerate(given):
-        where = f"criteria[{place}]"
+        where = f"{called}[{place}]"
         if not isinstance(entry, Mapping):
             mistakes.append(f"{where}: not a dictionary")
             continue
@@ -66,7 +66,7 @@ def parse_criteria(given: Sequence[Any]) -> list[Criterion]:
         else:
             criteria.append(_criterion(entry))
     if mistakes:
-        raise ReleaseError("; ".join(mistakes), where="criteria", mistakes=mistakes)
+        raise ReleaseError("; ".join(mistakes), where=called, mistakes=mistakes)
     return criteria
 
 

@@ -85,7 +85,14 @@ def component(**more: Any) -> Options:
             "values": {"image": {"tag": "1.6.0"}, "database": {"password": SECRET}},
         },
         "entry": {"kind": "httproute", "name": "shop", "namespace": None},
-        "smoke": [{"name": "health", "source": {"kind": "service", "path": "/healthz"}, "expect": "== 200"}],
+        "smoke": [
+            {
+                "name": "health",
+                "source": {"kind": "service", "path": "/healthz"},
+                "select": "status",
+                "expect": "== 200",
+            }
+        ],
         "urls": [{"url": "http://shop.example/version"}],
         **more,
     }
@@ -99,7 +106,16 @@ OPTIONS: Options = {
     "staged": {"shop": staged()},
     "shift": {"steps": [5, 25, 100], "hold": 100, "drain": 0},
     "witness": {"rate": 200, "samples": 20},
-    "gates": {"step": [{"name": "p95", "source": {"kind": "prometheus", "token": SECRET}, "expect": "< 300 ms"}]},
+    "gates": {
+        "step": [
+            {
+                "name": "p95",
+                "source": {"kind": "prometheus", "url": f"http://me:{SECRET}@prometheus", "query": "p95"},
+                "select": "value in s",
+                "expect": "< 300 ms",
+            }
+        ]
+    },
     "approvals": {"before": {"qa": 1, "lead": 2}, "signers": "/etc/releases/signers"},
 }
 
@@ -184,6 +200,16 @@ def test_the_plan_foretells_nothing_of_what_it_does_not_know(run: Run, source: O
     made = run(options(gates__step=[judged], shift__hold=600))
     assert [told for one in made["plan"]["judged"] for told in one["steps"] if "times" in told] == []
     assert made["page"].count("Judge of no worse: not foretold, as how ") == 1
+
+
+def test_mistakes_in_criteria_are_told_by_the_plan_and_all_at_once(run: Run) -> None:
+    good = {"name": "ready", "source": {"kind": "service", "path": "/ready"}, "select": "status", "expect": "== 200"}
+    assert run(options(gates__live=[{**good, "source": {"kind": "http", "url": "http://shop/ready"}}]))["digest"]
+    wrong = [{**good, "source": {"kind": "command", "command": ["true"], "format": "text"}, "select": "output"}]
+    refused = run(options(gates__staged=wrong, gates__observe=[{**good, "expect": "== 200 s"}]))
+    assert refused["failed"]
+    assert "release_gates.staged[0].source.format: unknown" in refused["msg"]
+    assert "release_gates.observe[0].source.service: " in refused["msg"]
 
 
 def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
