@@ -27,6 +27,7 @@ from services_cases.dumping import (
     once,
     scratch,
 )
+from services_cases.migrating import awaited
 from services_cases.proxies import CutProxy, FrozenProxy, Proxy, SlowProxy
 
 
@@ -34,7 +35,7 @@ def test_a_killed_pg_dump_is_named_and_leaves_no_session(way: Way, postgres15: P
     with way(postgres15) as server, pytest.raises(ReleaseError, match=r"was killed by SIGKILL") as caught:
         dump(server, readings, once(kill_pg_dump))
     assert server.where in str(caught.value)
-    assert dumping(postgres15) == []
+    awaited(lambda: not dumping(postgres15))
 
 
 def test_a_server_that_dies_during_the_dump_is_a_lost_connection(
@@ -65,7 +66,7 @@ def test_when_the_sink_fails_the_dump_ends_with_it(way: Way, postgres15: Postgre
 
     with way(postgres15) as server, pytest.raises(OSError, match="No space left"):
         dump(server, readings, once(full))
-    assert dumping(postgres15) == []
+    awaited(lambda: not dumping(postgres15))
 
 
 @pytest.mark.parametrize("all", [True, False], ids=["everything frozen", "one connection frozen"])
@@ -78,7 +79,7 @@ def test_a_frozen_way_is_a_stall_and_soon_noticed(all: bool, way: Way, postgres1
         assert ("the server cannot be asked why" in str(caught.value)) is all
         assert ("sessions_left" in caught.value.details) is all
         if not all:
-            assert dumping(postgres15) == []
+            awaited(lambda: not dumping(postgres15))
 
 
 def way_through(way: Way, running: Postgres, proxy: Proxy) -> Server:
