@@ -13,8 +13,8 @@ name: reached
 short_description: Say how much traffic the new colour of each component has
 version_added: 0.1.0
 description:
-  - Takes the results of M(runbook.release.traffic_info) in a loop over the names of components and returns the weight that
-    the colour with the new version has at each entry now.
+  - Takes the results of M(runbook.release.traffic_info) in a loop over the names of components, and returns the weight
+    that the colour with the new version has at each entry now.
   - An interrupted release goes on from there. What its ledger says may have been undone since.
 options:
   _input:

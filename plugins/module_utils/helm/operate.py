@@ -101,7 +101,13 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
 
 def title(request: Request) -> str:
     """What the ledger calls it."""
-    texts = {"staged": machine.stage, "warm": machine.warm, "retired": machine.retire, "absent": machine.remove}
+    texts = {
+        "staged": machine.stage,
+        "warm": machine.warm,
+        "settled": machine.settle,
+        "retired": machine.retire,
+        "absent": machine.remove,
+    }
     return texts[request.want.state](request.target.name)
 
 
