@@ -29,6 +29,7 @@ from .plan import (
     Step,
     Uninstall,
 )
+from .room import Growth, carried
 from .source import Rendering
 
 
@@ -132,7 +133,7 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
     yield Certify(colour.release, colour.service, want.version, rendering.digest)
 
 
-def _holds(autoscalers: t.Iterable[Autoscaler], counts: t.Mapping[Key, int]) -> t.Iterator[Step]:
+def _holds(autoscalers: t.Iterable[Autoscaler], counts: t.Mapping[Key, int]) -> t.Iterator[Hold]:
     for one in autoscalers:
         wanted = min(counts.get(one.target, one.minimum), one.maximum)
         if wanted > one.minimum:
@@ -167,8 +168,15 @@ def _warm(have: Have, want: Want) -> Plan:
             where=f"Service {colour.service}",
             remedy="stage a good version with state=staged",
         )
-    counts = sizes.warmed(colour.scales, _scales(other(target), have), want.replicas, colour.behind)
-    return Plan(target, tuple(_to_capacity(colour, counts)), counts)
+    growth = _growth(have, colour, want.replicas or 0)
+    counts = growth.counts()
+    return Plan(target, tuple(_to_capacity(colour, counts)), counts, warnings=tuple(growth.warnings()))
+
+
+def _growth(have: Have, colour: Colour, floor: int) -> Growth:
+    opposite = have.colours[other(colour.colour)]
+    load = carried(opposite.endpoints, have.entry.weights[opposite.colour])
+    return Growth(colour.scales, opposite.scales, colour.behind, colour.autoscalers, load, floor)
 
 
 def _settled(have: Have) -> Plan:

@@ -81,10 +81,10 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
         helm = Helm(request.helm_binary, request.target.namespace, environment(client.auth, folder))
         have, renderings = _see(client, request, helm, folder)
         plan = decide(have, request.want, renderings)
-        warnings: list[str] = []
+        warnings = list(plan.warnings)
         if plan.installs:
             opposite = renderings[other(plan.target)]
-            warnings = guards.check_installation(client, have, plan, opposite)
+            warnings += guards.check_installation(client, have, plan, opposite)
         diff = differences(client, have, plan, request.want.version, renderings) if request.diff else []
         digest = plan.rendering.digest if plan.rendering else have.colours[plan.target].digest
         version = request.want.version if plan.rendering else have.colours[plan.target].version

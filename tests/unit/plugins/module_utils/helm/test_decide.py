@@ -224,6 +224,20 @@ def test_warming_follows_a_live_side_that_has_grown() -> None:
     assert plan.capacity == {("Deployment", "shop-blue"): 8}
 
 
+def test_warming_follows_a_live_side_whose_workload_is_called_otherwise() -> None:
+    web = deployment("shop-web-green", {"app": "shop-green"}, 8, status=8)
+    live = running("green", "2", ready=8, weight=100, workloads=(web,))
+    plan = decide(have(running("blue", "1"), live, AFTER_SHIFT), Want("warm"), {})
+    assert plan.steps == (Scale(("Deployment", "shop-blue"), 8), Prove("blue"))
+
+
+def test_warming_goes_as_far_as_the_autoscaler_allows_and_says_so() -> None:
+    blue = running("blue", "1", autoscalers=(Autoscaler("shop-blue", ("Deployment", "shop-blue"), 2, None, 4),))
+    plan = decide(have(blue, running("green", "2", ready=8, weight=100), AFTER_SHIFT), Want("warm"), {})
+    assert plan.steps == (Hold("shop-blue", 4, 2), Scale(("Deployment", "shop-blue"), 4), Prove("blue"))
+    assert "HorizontalPodAutoscaler shop-blue allows no more than 4 pods" in plan.warnings[0]
+
+
 def test_a_warm_side_is_left_alone() -> None:
     plan = decide(have(running("blue", "1"), running("green", "2", weight=100), AFTER_SHIFT), Want("warm"), {})
     assert plan.steps == ()
