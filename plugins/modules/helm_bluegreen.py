@@ -36,12 +36,13 @@ options:
       - V(staged) makes the idle colour run exactly O(source) with at least the capacity the live colour has now. The
         live colour is not touched. If the live colour runs exactly that already, nothing is done.
       - V(warm) brings the previous version back to the capacity of the live one, so that traffic can return to it.
-      - V(retired) scales the idle colour down to O(floor) and remembers its size. It also gives the autoscalers of the
-        live colour their own minimum back.
-      - V(absent) uninstalls the idle colour.
+      - V(settled) gives the autoscalers of the live colour their own minimum back, which V(staged) and V(warm) raise to
+        the capacity they bring. Nothing is done while both colours carry traffic.
+      - V(retired) scales the idle colour down to O(floor) and remembers its size. It also settles the live colour.
+      - V(absent) uninstalls the idle colour. It also settles the live colour.
       - A colour that carries traffic is never written to, scaled down or removed.
     type: str
-    choices: [staged, warm, retired, absent]
+    choices: [staged, warm, settled, retired, absent]
     default: staged
   version:
     description:
@@ -169,6 +170,13 @@ EXAMPLES = r"""
     state: warm
     entry: {kind: httproute, name: shop}
 
+- name: Let the autoscaler of the version that is live now decide again
+  runbook.release.helm_bluegreen:
+    name: shop
+    namespace: shop
+    state: settled
+    entry: {kind: httproute, name: shop}
+
 - name: Scale the version that failed down, and remember that it did
   runbook.release.helm_bluegreen:
     name: shop
@@ -294,7 +302,11 @@ def argument_spec() -> ArgumentSpec:
         {
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["staged", "warm", "retired", "absent"], "default": "staged"},
+            "state": {
+                "type": "str",
+                "choices": ["staged", "warm", "settled", "retired", "absent"],
+                "default": "staged",
+            },
             "version": {"type": "str"},
             "source": SOURCE,
             "replicas": {"type": "int"},

@@ -161,8 +161,8 @@ warm_first:
   sample: [shop]
 components:
   description:
-    - Per component the colour it would go back to, the version that runs there, and how many of the pods it needs are
-      ready. The colour is empty when nothing was live before.
+    - Per component the colour it would go back to, the version that runs there, how many of its pods are ready, and how
+      many it needs to take over what the other colour carries now. The colour is empty when nothing was live before.
   type: dict
   returned: always
   sample:

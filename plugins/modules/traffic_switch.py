@@ -38,6 +38,9 @@ options:
       - The colour that gets the weight.
       - V(previous) is the colour that was live before the newest shift through this entry, as recorded on it. It is
         refused when that colour runs another version by now. Going back twice is going back once.
+      - It is refused, too, when that colour is too small. It needs as many ready pods as the other one takes to carry
+        its share of the traffic now, and no fewer than it was scaled down from. Once that many are asked for, a quarter
+        may be missing, because there is nothing left to scale.
     type: str
     required: true
     choices: [blue, green, previous]
@@ -51,6 +54,11 @@ options:
     description:
       - With O(colour=previous), take back only a shift to this version. If the newest shift went to another one,
         nothing is changed.
+    type: str
+  force:
+    description:
+      - With O(colour=previous), why to go back although that colour is too small for the traffic.
+      - The reason is kept in the ledger if it was needed.
     type: str
   urls:
     description:
@@ -134,6 +142,9 @@ attributes:
     support: full
     details:
       - At the wanted weights nothing is patched, but the cutover is proven again.
+notes:
+  - With O(colour=previous) the RBAC verb C(list) for C(deployments.apps) and C(statefulsets.apps) lets it know what the
+    colour was scaled down from, and whether it has its size. Without it, the number of ready pods alone decides.
 seealso:
   - module: runbook.release.traffic_info
   - module: runbook.release.helm_bluegreen
@@ -283,6 +294,11 @@ drain:
       description: Answers of the other version the witness saw meanwhile, none without a witness.
       type: int
   sample: {seconds: 3.02, connected: 0, reason: "", stale: 12}
+forced:
+  description: O(force), if it was needed; else empty.
+  type: str
+  returned: success
+  sample: ""
 """
 
 import time
@@ -316,6 +332,7 @@ def switch_argument_spec() -> ArgumentSpec:
             "colour": {"type": "str", "required": True, "choices": ["blue", "green", "previous"]},
             "weight": {"type": "int", "default": 100},
             "from_version": {"type": "str"},
+            "force": {"type": "str"},
             "urls": {"type": "list", "elements": "dict", "options": url},
             "identity": {
                 "type": "dict",

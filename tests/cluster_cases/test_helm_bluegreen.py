@@ -278,8 +278,14 @@ def test_capacity_and_autoscaler_follow_the_live_side(case: Case) -> None:
     assert outcome.plan.capacity == {("Deployment", "podinfo-green"): 3}
     green = case.client.get(HPA, "podinfo-green", case.namespace) or {}
     assert green["spec"]["minReplicas"] == 3
+    case.run("settled")
     case.weigh(blue=0)
-    case.run("retired")
+    settling = case.run("settled", check=True).plan.sentences()
+    assert settling == ["give HorizontalPodAutoscaler podinfo-green its own minimum of 2 back"]
+    assert case.run("settled").changed
+    assert not case.run("settled").changed
+    blue = case.client.get(DEPLOYMENT, "podinfo-blue", case.namespace) or {}
+    assert blue["spec"]["replicas"] > 0
     green = case.client.get(HPA, "podinfo-green", case.namespace) or {}
     assert green["spec"]["minReplicas"] == 2
     assert "runbook.release/min-replicas" not in green["metadata"]["annotations"]

@@ -23,15 +23,15 @@ from ansible.module_utils.basic import AnsibleModule, _load_params
 given = {name: value for name, value in _load_params().items() if not name.startswith("_ansible")}
 module = AnsibleModule({name: {"type": "raw"} for name in given})
 with open(FOLDER + "/asked.jsonl", "a") as log:
-    log.write(json.dumps([NAME, given[KEY]]) + "\\n")
-result = RESULTS.get(given[KEY], {})
+    log.write(json.dumps([NAME, given.get(KEY, "")]) + "\\n")
+result = RESULTS.get(given.get(KEY, ""), {})
 module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
 """
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """`results` by the value of the argument `key`; what is not there succeeds."""
+    """`results` by the value of the argument `key`, which is empty when it was left out; what is not there succeeds."""
 
     name: str
     key: str

@@ -113,18 +113,3 @@ def rendered(objects: t.Sequence[Obj], service: str, live: t.Iterable[Scale], fl
 def asked(workload: Obj) -> int:
     replicas = (workload.get("spec") or {}).get("replicas")
     return 1 if replicas is None else int(replicas)
-
-
-def warmed(
-    idle: t.Iterable[Scale], live: t.Iterable[Scale], floor: int | None, behind: t.Container[Key]
-) -> dict[Key, int]:
-    """Pods each workload of a scaled-down colour needs to take over from the live one."""
-    twins = {scale.key: scale.ready for scale in live}
-    return {
-        (scale.kind, scale.name): max(
-            scale.full,
-            twins.get(scale.key, 0),
-            (floor or 0) if (scale.kind, scale.name) in behind else 0,
-        )
-        for scale in idle
-    }

@@ -29,6 +29,7 @@ from .plan import (
     Step,
     Uninstall,
 )
+from .room import Growth, carried
 from .source import Rendering
 
 
@@ -66,6 +67,8 @@ def decide(have: Have, want: Want, renderings: Renderings) -> Plan:
         return _staged(have, want, renderings)
     if want.state == "warm":
         return _warm(have, want)
+    if want.state == "settled":
+        return _settled(have)
     if want.state == "retired":
         return _retired(have, want)
     return _absent(have)
@@ -118,7 +121,10 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
         yield Disavow(colour.service)
     yield Install(rendering, want.version, fresh=colour.revision is None)
     rendered = [sizes.autoscaler_of(hpa) for hpa in of_kind(rendering.objects, "HorizontalPodAutoscaler")]
-    yield from _holds(rendered, counts)
+    holds = list(_holds(rendered, counts))
+    yield from holds
+    stale = {one.name for one in colour.autoscalers if one.original is not None} - {one.autoscaler for one in holds}
+    yield from (Release(one.name, one.minimum) for one in rendered if one.name in stale)
     for workload in of_kind(rendering.objects, *SCALABLE):
         key = (str(workload["kind"]), str(workload["metadata"]["name"]))
         if colour.revision or counts[key] != sizes.asked(workload):
@@ -127,7 +133,7 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
     yield Certify(colour.release, colour.service, want.version, rendering.digest)
 
 
-def _holds(autoscalers: t.Iterable[Autoscaler], counts: t.Mapping[Key, int]) -> t.Iterator[Step]:
+def _holds(autoscalers: t.Iterable[Autoscaler], counts: t.Mapping[Key, int]) -> t.Iterator[Hold]:
     for one in autoscalers:
         wanted = min(counts.get(one.target, one.minimum), one.maximum)
         if wanted > one.minimum:
@@ -162,8 +168,27 @@ def _warm(have: Have, want: Want) -> Plan:
             where=f"Service {colour.service}",
             remedy="stage a good version with state=staged",
         )
-    counts = sizes.warmed(colour.scales, _scales(other(target), have), want.replicas, colour.behind)
-    return Plan(target, tuple(_to_capacity(colour, counts)), counts)
+    growth = _growth(have, colour, want.replicas or 0)
+    counts = growth.counts()
+    return Plan(target, tuple(_to_capacity(colour, counts)), counts, warnings=tuple(growth.warnings()))
+
+
+def _growth(have: Have, colour: Colour, floor: int) -> Growth:
+    opposite = have.colours[other(colour.colour)]
+    load = carried(opposite.endpoints, have.entry.weights[opposite.colour])
+    return Growth(colour.scales, opposite.scales, colour.behind, colour.autoscalers, load, floor)
+
+
+def _settled(have: Have) -> Plan:
+    """While the traffic is shared, the live colour has to be as large as it was: it may all come back."""
+    if not have.live:
+        return Plan(have.pointed)
+    live = have.colours[have.live]
+    return Plan(have.live, tuple(_released(live)) if live.weight == 100 else ())
+
+
+def _released(live: Colour) -> t.Iterator[Step]:
+    return (Release(one.name, one.original) for one in live.autoscalers if one.original is not None)
 
 
 def _retired(have: Have, want: Want) -> Plan:
@@ -176,8 +201,7 @@ def _retired(have: Have, want: Want) -> Plan:
     steps: list[Step] = list(_lowered(idle, want.floor))
     if want.quarantine and idle.front and not idle.quarantined:
         steps.append(Quarantine(idle.service))
-    live = have.colours[have.live]
-    steps += [Release(one.name, one.original) for one in live.autoscalers if one.original is not None]
+    steps += _released(have.colours[have.live])
     return Plan(have.idle, tuple(steps), {(scale.kind, scale.name): want.floor for scale in idle.scales})
 
 
@@ -200,7 +224,8 @@ def _absent(have: Have) -> Plan:
         )
     _refuse_weight(have, have.idle, "removed")
     idle = have.colours[have.idle]
-    return Plan(have.idle, (Uninstall(idle.release),) if idle.revision else ())
+    removal = (Uninstall(idle.release),) if idle.revision else ()
+    return Plan(have.idle, (*removal, *_released(have.colours[have.live])))
 
 
 def _refuse_weight(have: Have, colour: str, what: str) -> None:

@@ -81,10 +81,10 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
         helm = Helm(request.helm_binary, request.target.namespace, environment(client.auth, folder))
         have, renderings = _see(client, request, helm, folder)
         plan = decide(have, request.want, renderings)
-        warnings: list[str] = []
+        warnings = list(plan.warnings)
         if plan.installs:
             opposite = renderings[other(plan.target)]
-            warnings = guards.check_installation(client, have, plan, opposite)
+            warnings += guards.check_installation(client, have, plan, opposite)
         diff = differences(client, have, plan, request.want.version, renderings) if request.diff else []
         digest = plan.rendering.digest if plan.rendering else have.colours[plan.target].digest
         version = request.want.version if plan.rendering else have.colours[plan.target].version
@@ -101,7 +101,13 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
 
 def title(request: Request) -> str:
     """What the ledger calls it."""
-    texts = {"staged": machine.stage, "warm": machine.warm, "retired": machine.retire, "absent": machine.remove}
+    texts = {
+        "staged": machine.stage,
+        "warm": machine.warm,
+        "settled": machine.settle,
+        "retired": machine.retire,
+        "absent": machine.remove,
+    }
     return texts[request.want.state](request.target.name)
 
 

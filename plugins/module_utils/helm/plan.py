@@ -146,6 +146,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     capacity: t.Mapping[Key, int] = field(default_factory=dict)
     rendering: Rendering | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:

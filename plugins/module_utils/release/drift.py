@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ..colours import PREFIX
-from ..helm.objects import HELM_RELEASE, Obj, annotations_of, kind_name, labels_of, meta, name_of
+from ..helm.objects import HELM_RELEASE, MIN_REPLICAS, Obj, annotations_of, kind_name, labels_of, meta, name_of
 from ..ledger.chain import Entry
 from .index import RESTORE
 from .machine import INDEX_BEGUN
@@ -135,6 +135,8 @@ def _content(obj: Obj, sized: Collection[Workload]) -> Obj:
         if (kind_name(obj), name_of(obj)) in sized:
             dropped.add("replicas")
         content["spec"] = {key: value for key, value in spec.items() if key not in dropped}
+        if original := annotations_of(obj).get(MIN_REPLICAS):
+            content["spec"]["minReplicas"] = int(original)
         if "template" in content["spec"]:
             content["spec"]["template"] = _template(content["spec"]["template"])
     return content

@@ -25,7 +25,7 @@ FORWARD = "forward"
 BACK = "back"
 
 _STEP = re.compile(
-    r"(stage|warm|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|roll|unroll) (\S+)"
+    r"(stage|warm|settle|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|roll|unroll) (\S+)"
     r"|switch (\S+) (?:to (\d+)|back)"
 )
 _SAID = re.compile(r"(.+): (begins|done|failed)")
@@ -47,6 +47,10 @@ def switch_back(component: str) -> str:
 
 def warm(component: str) -> str:
     return f"warm {component}"
+
+
+def settle(component: str) -> str:
+    return f"settle {component}"
 
 
 def retire(component: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..colours import other
 from ..errors import Refused
-from ..helm.capacity import warmed
 from ..helm.observe import Have
+from ..helm.room import Room, carried
 from ..traffic.patch import previous_colour
 from .needs import needs_of
 
@@ -156,13 +156,13 @@ def way_back(have: Have, existing: Existing, version: str) -> Way:
     component, colour = have.target.name, _colour_to_return_to(have, version)
     if not colour:
         return Way(component)
-    side, ready, needed = have.entry.sides[colour], have.colours[colour].endpoints, _needed(have, colour)
+    side, room = have.entry.sides[colour], room_of(have, colour)
     findings = [*_identity_findings(have, colour), *_configuration_findings(have, colour, existing)]
-    if ready < needed:
-        sentence = f"{ready} of {needed} pods of {colour} are ready to take the traffic of {component}"
+    if room.too_small:
+        sentence = f"{room.ready} of {room.needed} pods of {colour} are ready to take the traffic of {component}"
         remedy = "bring it to its capacity first (helm_bluegreen with state warm)"
         findings.append(Finding(component, "capacity", sentence, remedy))
-    return Way(component, colour, side.version, ready, needed, tuple(findings))
+    return Way(component, colour, side.version, room.ready, room.needed, tuple(findings))
 
 
 def _colour_to_return_to(have: Have, version: str) -> str:
@@ -173,13 +173,11 @@ def _colour_to_return_to(have: Have, version: str) -> str:
     return have.live
 
 
-def _needed(have: Have, colour: str) -> int:
-    """Pods that colour needs: what it has while it has all the traffic, else as many as `state: warm` brings."""
-    if not have.entry.weights[other(colour)]:
-        return have.colours[colour].endpoints
-    back, from_ = have.colours[colour], have.colours[other(colour)]
-    sizes = warmed(back.scales, from_.scales, None, ())
-    return sum(sizes[key] for key in back.behind) or max(1, from_.endpoints)
+def room_of(have: Have, colour: str) -> Room:
+    """Whether that colour can take over what the other one carries now."""
+    back, opposite = have.colours[colour], have.colours[other(colour)]
+    behind = [scale for scale in back.scales if (scale.kind, scale.name) in back.behind]
+    return Room.of(behind, back.endpoints, carried(opposite.endpoints, have.entry.weights[opposite.colour]))
 
 
 def _identity_findings(have: Have, colour: str) -> list[Finding]:

@@ -19,7 +19,7 @@ from .service import disjoint
 from .state import EntryState
 
 
-def check_request(kind: str, colour: str, weight: int, from_version: str = "") -> None:
+def check_request(kind: str, colour: str, weight: int, from_version: str = "", force: str = "") -> None:
     """What needs no look at the cluster."""
     if not 0 <= weight <= 100:
         raise Refused(f"Weight {weight} is not a percentage", remedy="use 0 to 100")
@@ -36,6 +36,11 @@ def check_request(kind: str, colour: str, weight: int, from_version: str = "") -
     if from_version and colour != "previous":
         raise Refused(
             f"from_version {from_version} says what to go back from, but colour {colour} does not go back",
+            remedy="use it with colour previous only",
+        )
+    if force and colour != "previous":
+        raise Refused(
+            f"force ({force}) says why to go back to a colour that is too small, but colour {colour} does not go back",
             remedy="use it with colour previous only",
         )
 

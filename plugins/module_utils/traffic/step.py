@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..colours import COLOURS, other
@@ -14,6 +14,7 @@ from ..kube.transport import RUN_PATIENCE
 from ..release import machine
 from ..release.journal import Book
 from . import guards
+from .back import check_room, observe_room
 from .drain import Drained, drain
 from .entry import FENCE, SHIFT, Entry, annotations_of, colour_services
 from .observe import observe_entry
@@ -37,6 +38,7 @@ class Step:
     colour: str
     weight: int
     from_version: str
+    force: str
     probes: Sequence[Probe]
     terms: Terms
     budget: float
@@ -45,8 +47,8 @@ class Step:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Step:
         entry = Entry.of(params["entry"], params["namespace"], params["port"])
-        from_version = params["from_version"] or ""
-        guards.check_request(entry.kind, params["colour"], params["weight"], from_version)
+        from_version, force = params["from_version"] or "", params["force"] or ""
+        guards.check_request(entry.kind, params["colour"], params["weight"], from_version, force)
         urls, identity = params["urls"] or [], Identity.of(params["identity"] or {})
         guards.check_identity(urls, identity)
         name = params["name"] or entry.name
@@ -57,6 +59,7 @@ class Step:
             colour=params["colour"],
             weight=params["weight"],
             from_version=from_version,
+            force=force,
             probes=[Probe(identity, url["url"], url["address"] or "", url["ca_cert"] or "") for url in urls],
             terms=guards.check_terms(Terms(**params["proof"], grace=RUN_PATIENCE if params.get("run") else 0.0)),
             budget=params["drain"]["budget"],
@@ -64,10 +67,13 @@ class Step:
         )
 
     @property
+    def goes_back(self) -> bool:
+        return self.colour == "previous"
+
+    @property
     def title(self) -> str:
         """What the ledger calls it."""
-        back = self.colour == "previous"
-        return machine.switch_back(self.name) if back else machine.switch(self.name, self.weight)
+        return machine.switch_back(self.name) if self.goes_back else machine.switch(self.name, self.weight)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Outcome:
     cutover: Cutover | None = None
     proven_after: float = 0.0
     drained: Drained | None = None
+    forced: str = ""
 
     def report(self) -> dict[str, Any]:
         """The result of the module."""
@@ -92,6 +99,7 @@ class Outcome:
             "patch": self.plan.ops,
             "cutover": self.cutover.report(self.proven_after) if self.cutover else {"proven": False},
             "drain": self.drained.report() if self.drained else {},
+            "forced": self.forced,
         }
 
     def record(self) -> dict[str, Any]:
@@ -120,13 +128,26 @@ def take(client: KubeClient, step: Step, began: float, book: Book | None = None)
     before = observe_entry(client, step.entry, step.services)
     plan = decide(before, step.colour, step.weight, step.from_version, book.fence)
     guards.check(before, plan, with_urls=bool(step.probes))
+    forced = checked_room(client, step, before, plan)
     if plan.stays:
         book = Book()
     seen = {"weights": before.weights, "live": before.sides[before.live].version if before.live else ""}
+    if forced:
+        seen["forced"] = forced
     with book.step(step.title, seen, plan.ops) as done:
-        outcome = carry_out(client, step, before, plan, began)
+        outcome = replace(carry_out(client, step, before, plan, began), forced=forced)
         done(outcome.record())
     return outcome
+
+
+def checked_room(client: KubeClient, step: Step, before: EntryState, plan: Plan) -> str:
+    """Why traffic goes back to a colour that is too small for it; empty if it is not, or nothing goes back."""
+    if not (step.goes_back and plan.changes):
+        return ""
+    room = observe_room(client, before, plan.target)
+    if not step.force:
+        check_room(before, plan, room)
+    return step.force if room.too_small else ""
 
 
 def carry_out(client: KubeClient, step: Step, before: EntryState, plan: Plan, began: float) -> Outcome:

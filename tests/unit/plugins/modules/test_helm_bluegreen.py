@@ -123,7 +123,13 @@ def test_bad_options_are_refused(run: Run, options: dict[str, Any], message: str
 
 @pytest.mark.parametrize(
     ("state", "step"),
-    [("staged", "stage shop"), ("warm", "warm shop"), ("retired", "retire shop"), ("absent", "remove shop")],
+    [
+        ("staged", "stage shop"),
+        ("warm", "warm shop"),
+        ("settled", "settle shop"),
+        ("retired", "retire shop"),
+        ("absent", "remove shop"),
+    ],
 )
 def test_the_ledger_knows_each_state_as_a_step(
     run: Run, monkeypatch: pytest.MonkeyPatch, state: str, step: str

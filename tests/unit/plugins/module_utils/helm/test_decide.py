@@ -224,6 +224,20 @@ def test_warming_follows_a_live_side_that_has_grown() -> None:
     assert plan.capacity == {("Deployment", "shop-blue"): 8}
 
 
+def test_warming_follows_a_live_side_whose_workload_is_called_otherwise() -> None:
+    web = deployment("shop-web-green", {"app": "shop-green"}, 8, status=8)
+    live = running("green", "2", ready=8, weight=100, workloads=(web,))
+    plan = decide(have(running("blue", "1"), live, AFTER_SHIFT), Want("warm"), {})
+    assert plan.steps == (Scale(("Deployment", "shop-blue"), 8), Prove("blue"))
+
+
+def test_warming_goes_as_far_as_the_autoscaler_allows_and_says_so() -> None:
+    blue = running("blue", "1", autoscalers=(Autoscaler("shop-blue", ("Deployment", "shop-blue"), 2, None, 4),))
+    plan = decide(have(blue, running("green", "2", ready=8, weight=100), AFTER_SHIFT), Want("warm"), {})
+    assert plan.steps == (Hold("shop-blue", 4, 2), Scale(("Deployment", "shop-blue"), 4), Prove("blue"))
+    assert "HorizontalPodAutoscaler shop-blue allows no more than 4 pods" in plan.warnings[0]
+
+
 def test_a_warm_side_is_left_alone() -> None:
     plan = decide(have(running("blue", "1"), running("green", "2", weight=100), AFTER_SHIFT), Want("warm"), {})
     assert plan.steps == ()
@@ -268,6 +282,47 @@ def test_retiring_lowers_the_autoscaler_first_and_frees_the_live_one() -> None:
     assert plan.steps[2] == Release("shop-green", 2)
 
 
+def grown(colour: str, minimum: int = 5, original: int | None = 2, maximum: int = 9) -> Autoscaler:
+    """An autoscaler that a release held at its capacity."""
+    return Autoscaler(f"shop-{colour}", ("Deployment", f"shop-{colour}"), minimum, original, maximum)
+
+
+def test_what_is_live_gets_its_own_minimum_back_and_the_previous_side_stays_warm() -> None:
+    live = running("green", "2", ready=5, weight=100, autoscalers=(grown("green"),))
+    plan = decide(have(running("blue", "1", ready=5), live, AFTER_SHIFT), Want("settled"), {})
+    assert (plan.target, plan.steps) == ("green", (Release("shop-green", 2),))
+    settled = replace(live, autoscalers=(grown("green", 2, None),))
+    assert not decide(have(running("blue", "1"), settled, AFTER_SHIFT), Want("settled"), {}).changes
+
+
+def test_nothing_is_settled_while_the_traffic_is_shared() -> None:
+    entry = FakeEntry({"blue": 75, "green": 25}, live="blue", previous="blue")
+    blue = running("blue", "1", weight=75, autoscalers=(grown("blue"),))
+    green = running("green", "2", weight=25, autoscalers=(grown("green"),))
+    assert decide(have(blue, green, entry), Want("settled"), {}).steps == ()
+
+
+def test_nothing_is_settled_before_anything_is_live() -> None:
+    assert decide(have(empty("blue", weight=100), empty("green")), Want("settled"), {}).steps == ()
+
+
+def test_removing_the_previous_side_settles_the_live_one() -> None:
+    live = running("green", "2", weight=100, autoscalers=(grown("green"),))
+    steps = decide(have(running("blue", "1"), live, AFTER_SHIFT), Want("absent"), {}).steps
+    assert steps == (Uninstall("shop-blue"), Release("shop-green", 2))
+
+
+def test_an_installation_forgets_the_minimum_that_an_earlier_one_remembered() -> None:
+    """Helm writes the minimum of the chart again, but not the annotation it knows nothing of."""
+    renderings = both() | {"green": shop("green", "2", hpa("shop-green", "shop-green", 3))}
+    idle = running("green", "0", autoscalers=(grown("green"),))
+    plan = decide(have(running("blue", "1", weight=100), idle), staged(), renderings)
+    assert Release("shop-green", 3) in plan.steps
+    held = decide(have(running("blue", "1", ready=6, weight=100), idle), staged(), renderings)
+    assert Hold("shop-green", 6, 3) in held.steps
+    assert Release not in kinds(held.steps)
+
+
 def test_a_failed_side_is_quarantined_once() -> None:
     want = Want("retired", quarantine=True)
     plan = decide(have(running("blue", "1"), running("green", "2", weight=100), AFTER_SHIFT), want, {})
@@ -302,7 +357,7 @@ def test_removing_is_refused_while_nothing_is_live() -> None:
 
 @given(
     live=st.sampled_from(["blue", "green"]),
-    state=st.sampled_from(["staged", "warm", "retired", "absent"]),
+    state=st.sampled_from(["staged", "warm", "retired", "settled", "absent"]),
     sizes=st.tuples(st.integers(1, 9), st.integers(0, 9)),
     versions=st.tuples(st.sampled_from("123"), st.sampled_from("123")),
     floor=st.integers(0, 2),

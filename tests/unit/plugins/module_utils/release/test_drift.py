@@ -107,7 +107,13 @@ def restart(objs: dict[str, Obj]) -> None:
     template["annotations"] = {"kubectl.kubernetes.io/restartedAt": "2026-11-21T12:00:00Z"}
 
 
-@pytest.mark.parametrize("change", [nothing, scale, become, ours, restart])
+def hold(objs: dict[str, Obj]) -> None:
+    """A release keeps the autoscaler at its capacity, and remembers the minimum it had."""
+    objs["HorizontalPodAutoscaler"]["spec"]["minReplicas"] = 7
+    objs["HorizontalPodAutoscaler"]["metadata"]["annotations"] |= {"runbook.release/min-replicas": "2"}
+
+
+@pytest.mark.parametrize("change", [nothing, scale, become, ours, restart, hold])
 def test_what_nobody_decided_is_no_drift(change: Callable[[dict[str, Obj]], None]) -> None:
     assert found_after(change) == []
 

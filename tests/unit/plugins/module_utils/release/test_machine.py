@@ -79,6 +79,7 @@ def test_every_text_is_read_as_what_it_was_made_of(component: str, weight: int) 
         ("switch back", None): machine.switch_back(component),
         ("warm", None): machine.warm(component),
         ("retire", None): machine.retire(component),
+        ("settle", None): machine.settle(component),
         ("remove", None): machine.remove(component),
     }
     for (verb, to), text in made.items():

@@ -49,7 +49,7 @@ def kinds(answer: Answer) -> list[str]:
 def test_a_side_that_is_what_it_was_may_be_returned_to() -> None:
     answer = asked(migrations=(EXPAND,))
     assert (answer.safe, answer.findings, answer.forward) == (True, (), ())
-    assert answer.report()["components"] == {"shop": {"colour": "blue", "version": OLD, "ready": 3, "needed": 3}}
+    assert answer.report()["components"] == {"shop": {"colour": "blue", "version": OLD, "ready": 3, "needed": 1}}
 
 
 @pytest.mark.parametrize("migration", [CONTRACT, IRREVERSIBLE])
@@ -75,6 +75,22 @@ def test_capacity_is_a_hint_and_no_refusal() -> None:
     answer = asked(shop(small, running("green", NEW, ready=4), weights={"blue": 0, "green": 100}, live="green"))
     assert (answer.safe, answer.warm_first, kinds(answer)) == (True, ["shop"], ["capacity"])
     assert answer.findings[0].sentence.startswith("1 of 4 pods of blue")
+
+
+def test_a_side_is_measured_by_what_serves_though_its_workload_is_called_otherwise() -> None:
+    web = deployment("shop-web-green", {"app": "shop-green"}, 6, status=6)
+    grown = running("green", NEW, ready=6, workloads=(web,))
+    answer = asked(shop(running("blue", OLD, ready=2), grown, weights={"blue": 0, "green": 100}, live="green"))
+    assert answer.warm_first == ["shop"]
+    assert answer.findings[0].sentence.startswith("2 of 6 pods of blue")
+
+
+def test_early_in_a_shift_the_old_side_takes_back_the_little_it_gave() -> None:
+    """The new side was staged at full size, and the old one has shrunk to what it needs since."""
+    answer = asked(
+        shop(running("blue", OLD, ready=2), running("green", NEW, ready=8), weights={"blue": 75, "green": 25})
+    )
+    assert answer.warm_first == []
 
 
 def test_a_retired_side_needs_the_size_it_remembers_although_the_new_version_is_down() -> None:

@@ -26,6 +26,7 @@ def step(colour: str = "green", weight: int = 100, kind: str = "httproute", **mo
         "colour": colour,
         "weight": weight,
         "from_version": None,
+        "force": None,
         "urls": None,
         "identity": None,
         "proof": {"connections": 3, "seconds": 0.01, "timeout": 10.0},

@@ -11,10 +11,12 @@ from typing import Any
 
 from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import (
+    DEPLOYMENT,
     ENDPOINTSLICE,
     HTTPROUTE,
     POD,
     SERVICE,
+    STATEFULSET,
     Kind,
 )
 from ansible_collections.runbook.release.plugins.module_utils.kube.watch import Snapshot
@@ -32,7 +34,11 @@ def meta(name: str, **more: Any) -> Obj:
 
 def service(name: str, selector: Obj | None, version: str = "", **spec: Any) -> Obj:
     annotations = {"annotations": {"runbook.release/version": version}} if version else {}
-    return {"metadata": meta(name, **annotations), "spec": {"selector": selector, "ports": [{"port": 80}], **spec}}
+    return {
+        "kind": "Service",
+        "metadata": meta(name, **annotations),
+        "spec": {"selector": selector, "ports": [{"port": 80}], **spec},
+    }
 
 
 def endpoint_slice(service_name: str, *pods: str) -> Obj:
@@ -102,7 +108,8 @@ class World:
         self.patches: list[list[Obj]] = []
         self.frames: list[Callable[[World], None]] = []
         self.lost = False
-        self.objects: dict[Kind, dict[str, Obj]] = {HTTPROUTE: {}, SERVICE: {}, ENDPOINTSLICE: {}, POD: {}}
+        kinds = (HTTPROUTE, SERVICE, ENDPOINTSLICE, POD, DEPLOYMENT, STATEFULSET)
+        self.objects: dict[Kind, dict[str, Obj]] = {kind: {} for kind in kinds}
         for colour, version in VERSIONS.items():
             self.put(SERVICE, service(SERVICES[colour], SELECTORS[colour], version))
             self.put(ENDPOINTSLICE, endpoint_slice(SERVICES[colour], f"{colour}-1"))
