@@ -26,6 +26,10 @@ options:
     description: The environment.
     type: str
     required: true
+  release:
+    description: Id of the release of which RV(begun) is told.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - runbook.release.kube
   - runbook.release.attributes
@@ -62,6 +66,7 @@ releases:
     - C(head) is the last entry of its sealed ledger, and its digest stands for everything that happened. Number 0 says
       that the release died before it started anything.
     - C(accepted) are the approvals of what it did; empty until C(playbooks/accept.yml) recorded them.
+    - C(takes_back) is the release that C(playbooks/rollback.yml) took back with it; empty for all others.
   type: list
   elements: dict
   returned: success
@@ -71,6 +76,7 @@ releases:
       version: 1.4.0
       kind: release
       plan: 5f1d0c2a
+      takes_back: ""
       who: alice@build-7
       began: "2026-11-24T19:00:00.123456Z"
       ended: "2026-11-24T19:06:52.654321Z"
@@ -83,6 +89,22 @@ releases:
           key: SHA256:0P1o7wDOZnYH2B6Uw7a3Qh0MTTt2Yd0p0mPpM7gqQwE
           expires: "2026-11-25T19:00:00Z"
           kind: ssh
+begun:
+  description: What the ledger of O(release) recorded when it began; empty without O(release) or such a ledger.
+  type: dict
+  returned: success
+  sample:
+    version: 1.4.0
+    plan: sha256:8d2a1f
+    components: [api, web]
+    migrations: [{name: 0043-drop-price, class: contract}]
+    starter: alice@example.com
+    approvals:
+      - role: lead
+        approver: bob@example.com
+        key: SHA256:0P1o7wDOZnYH2B6Uw7a3Qh0MTTt2Yd0p0mPpM7gqQwE
+        expires: "2026-11-25T19:00:00Z"
+        kind: ssh
 unfinished:
   description:
     - The release that has not ended, as its ledger tells it; empty if there is none.
@@ -159,7 +181,8 @@ from ansible_collections.runbook.release.plugins.module_utils.release.tell impor
 
 
 def info_argument_spec() -> ArgumentSpec:
-    return ArgumentSpec({name: {"type": "str", "required": True} for name in ("namespace", "system", "environment")})
+    required = {name: {"type": "str", "required": True} for name in ("namespace", "system", "environment")}
+    return ArgumentSpec({**required, "release": {"type": "str", "default": ""}})
 
 
 def main() -> None:
@@ -167,7 +190,7 @@ def main() -> None:
     with failing_cleanly(module):
         params = module.params
         lease = lease_name(params["system"], params["environment"])
-        module.exit_json(changed=False, **tell(kube_client(module), params["namespace"], lease))
+        module.exit_json(changed=False, **tell(kube_client(module), params["namespace"], lease, params["release"]))
 
 
 if __name__ == "__main__":

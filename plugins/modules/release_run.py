@@ -53,47 +53,24 @@ options:
       - Without it O(state=begun) takes back the unfinished release, else the newest one that was released, unless
         O(kind=restore).
     type: str
-  plan:
-    description: Digest of the plan that is carried out.
-    type: str
-    default: ""
-  components:
-    description: Names of the components, in the order they are staged in. Required with O(state=begun).
-    type: list
-    elements: str
-  steps:
-    description: Percentages of the traffic the new version gets, one after the other. Required with O(state=begun).
-    type: list
-    elements: int
-  first:
-    description: Whether no version was live before.
-    type: bool
-    default: false
-  inputs:
-    description:
-      - Digests of everything the plan was made of, by name. They are recorded, and only a release with the same ones is
-        continued.
-      - With O(kind=restore) the id of the backup of each database, by its name. Only the names have to be the same
-        then, and the ids of the beginning are returned.
-      - Those whose name begins with C(live) and a space may differ, since a release changes what is live.
-    type: dict
-    default: {}
-  previous:
-    description: The version each component had before, by name of the component, for the record.
-    type: dict
-    default: {}
   changes:
     description: Whether the plan has anything to do. If not, and nothing is unfinished, nothing is recorded.
     type: bool
     default: true
+  resumed:
+    description:
+      - Whether the run did without windows and approvals, because a release was unfinished.
+      - If none is any more, nothing begins.
+    type: bool
+    default: false
   resume:
     description:
       - What to do with an unfinished release of O(version).
       - V(continue) goes on where it stands, if what it releases is still the same.
       - V(rollback) goes back. V(ask) refuses, and says where it stands and how to go on.
       - A release that was on its way back already only ever goes back.
-      - V(forward) gives up an unfinished release of another version where it stands, and begins O(version), or the
-        restore. It is for a release that must not go back, because of a migration, say.
+      - V(forward) goes on like V(continue). An unfinished release of another version is given up where it stands, and
+        O(version) begins, or the restore. It is for a release that must not go back, because of a migration, say.
     type: str
     choices: [continue, rollback, ask, forward]
     default: continue
@@ -146,6 +123,7 @@ options:
     type: int
     default: 0
 extends_documentation_fragment:
+  - runbook.release.recorded
   - runbook.release.run
   - runbook.release.kube
   - runbook.release.attributes
@@ -255,6 +233,22 @@ first:
   description: Whether no version was live when the release began.
   type: bool
   returned: with O(state=begun)
+migrations:
+  description: The database steps of the release, or of the one that it takes back.
+  type: list
+  elements: dict
+  returned: with O(state=begun)
+  sample: [{name: 0043-drop-price, class: contract}]
+starter:
+  description: Who started the release, as O(starter) said when it began.
+  type: str
+  returned: with O(state=begun)
+  sample: alice@example.com
+approvals:
+  description: Who had approved the plan when the release began, without C(file).
+  type: list
+  elements: dict
+  returned: with O(state=begun)
 weight:
   description: The highest percentage of the traffic that the new version of any component got, or was about to get.
   type: int
@@ -326,6 +320,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
 from ansible_collections.runbook.release.plugins.module_utils.release.index import KINDS, RELEASE, VERDICTS
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
+from ansible_collections.runbook.release.plugins.module_utils.release.recorded import RECORDED_OPTIONS
 from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
@@ -341,13 +336,8 @@ def run_argument_spec() -> ArgumentSpec:
             "environment": {"type": "str"},
             "kind": {"type": "str", "choices": list(KINDS), "default": RELEASE},
             "version": {"type": "str"},
-            "plan": {"type": "str", "default": ""},
-            "components": {"type": "list", "elements": "str"},
-            "steps": {"type": "list", "elements": "int"},
-            "first": {"type": "bool", "default": False},
-            "inputs": {"type": "dict", "default": {}},
-            "previous": {"type": "dict", "default": {}},
             "changes": {"type": "bool", "default": True},
+            "resumed": {"type": "bool", "default": False},
             "resume": {"type": "str", "choices": list(POLICIES), "default": "continue"},
             "lift": {"type": "str"},
             "takeover": {"type": "bool", "default": False},
@@ -383,7 +373,7 @@ def act(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    spec = run_argument_spec().merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
+    spec = run_argument_spec().merge(ArgumentSpec(RECORDED_OPTIONS), ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     if module.params["ttl"] < 1:
         module.fail_json(msg=f"ttl is {module.params['ttl']}: a lock has to be valid for at least 1 second.")

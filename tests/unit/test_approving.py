@@ -118,8 +118,8 @@ class Place:
         hosts = {"shop": given, "till": {**given, "release_system": "till"}}
         return self.play(ROOT / "playbooks" / "approve.yml", hosts, *options)
 
-    def sign(self, digest: str, *roles: str) -> None:
-        scope = Scope(digest, "shop", "prod")
+    def sign(self, digest: str, *roles: str, system: str = "shop") -> None:
+        scope = Scope(digest, system, "prod")
         folders = (self.folder / "approvals", self.folder / "signers")
         for role in roles:
             sign(Signing(scope, role, self.folder / role, validity("1h"), *folders), datetime.now(UTC))
@@ -237,3 +237,29 @@ def test_a_release_is_accepted_by_what_is_signed_after_it(place: Place) -> None:
     assert re.search(r"changed=2 .*failed=0 .* ended with 0", said), "signed once, recorded once"
     (told,) = tell(api.client(), "shop", "shop-prod")["releases"]
     assert [(one["role"], one["kind"]) for one in told["accepted"]] == [("customer", "ssh"), ("lead", "ssh")]
+
+
+def test_who_started_a_release_is_whom_its_ledger_names_whoever_is_asked_afterwards(place: Place) -> None:
+    """They cannot accept it alone, nor by naming somebody else as the starter."""
+    accept, api, cluster = ROOT / "playbooks" / "accept.yml", Api(), {"kubeconfig": str(place.folder / "kubeconfig")}
+    hosts = {}
+    for system, recorded in (("shop", {"starter": "lead@example.com"}), ("till", {})):
+        run = begin(api.client(), Begin("shop", f"{system}-prod", "a@b", Want("1.6"), recorded=recorded))["run"]
+        end(api.client(), Run(**run), End("released"))
+        (told,) = tell(api.client(), "shop", f"{system}-prod")["releases"]
+        place.sign(f"sha256:{told['head']['sha256']}", "lead", system=system)
+        hosts[system] = place.variables(
+            plan_of(),
+            {"after": {"lead": 1}},
+            release_system=system,
+            release_environment="prod",
+            release_cluster={**cluster, "namespace": "shop"},
+        )
+    with served(api, place.folder / "kubeconfig"):
+        nobody = place.play(accept, {host: {**given, "release_starter": ""} for host, given in hosts.items()})
+        named = " ".join(place.play(accept, hosts).split())
+    assert "the only one who approved it" in nobody
+    assert "Nobody recorded who started this release: set release_starter." in nobody
+    assert "the only one who approved it" in named
+    assert re.search(r"Release till-prod-\S+ which ended released, was accepted by lead@example.com", named)
+    assert [len(one["accepted"]) for one in tell(api.client(), "shop", "shop-prod")["releases"]] == [0]

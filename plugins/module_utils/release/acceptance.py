@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Refused
 from .index import Attempt, Index
 from .machine import INDEX_ACCEPTED
+from .recorded import kept
 from .register import index_of
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
 Report = dict[str, Any]
-KEPT = ("role", "approver", "key", "expires", "kind")
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,20 @@ def accept(client: KubeClient, asked: Acceptance) -> Report:
         )
     if attempt.accepted:
         return _report(attempt, attempt.accepted, changed=False)
-    given = _kept(asked.approvals)
+    given = _proven(asked.approvals)
     if not client.dry_run:
         after = {"release": asked.release, "approvals": given}
         index_of(client, asked.namespace, asked.lease, asked.who, known.fence).add(INDEX_ACCEPTED, after)
     return _report(attempt, given, changed=True)
 
 
-def _kept(approvals: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """What the index keeps of approvals; not where their files lie."""
-    if not approvals or any(not one.get(name) for one in approvals for name in KEPT):
+def _proven(approvals: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    if not approvals:
         raise Refused(
-            f"approvals are not a list of approvals, each with {', '.join(KEPT)}",
+            "approvals is empty, so nobody would have accepted the release",
             remedy="give those that release_approval with state=verified returned",
         )
-    return [{name: str(one[name]) for name in KEPT} for one in approvals]
+    return kept(approvals)
 
 
 def _report(attempt: Attempt, approvals: Sequence[Mapping[str, str]], *, changed: bool) -> Report:

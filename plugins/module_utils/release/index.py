@@ -37,7 +37,7 @@ class Attempt:
     """One release, or one restore of the databases, as the index knows it.
 
     ``verdict`` and ``head`` are empty until it has ended, ``version`` is of a restore. ``head`` is that of its sealed
-    ledger, ``accepted`` the approvals of what it did.
+    ledger, ``accepted`` the approvals of what it did, ``takes_back`` the release it takes back by hand.
     """
 
     number: int
@@ -52,6 +52,12 @@ class Attempt:
     head: Mapping[str, Any] = field(default_factory=dict)
     accepted: tuple[Mapping[str, str], ...] = ()
     kind: str = RELEASE
+    takes_back: str = ""
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it died before its ledger had an entry."""
+        return bool(self.verdict) and self.head.get("number") == 0
 
     @property
     def title(self) -> str:
@@ -106,6 +112,7 @@ class Index:
                 after.get("who", who),
                 when,
                 kind=after.get("kind", RELEASE),
+                takes_back=after.get("takes_back", ""),
             )
             return replace(self, attempts=(*self.attempts, begun))
         if what == INDEX_ENDED:
@@ -149,6 +156,18 @@ class Index:
     def newest(self) -> Attempt | None:
         """The newest release."""
         return next((one for one in reversed(self.attempts) if one.kind == RELEASE), None)
+
+    @property
+    def to_take_back(self) -> Attempt | None:
+        """The newest release, but for one that was to take that back and never began."""
+        return next(
+            (
+                one
+                for one in reversed(self.attempts)
+                if one.kind == RELEASE and not (one.takes_back and one.never_began)
+            ),
+            None,
+        )
 
     @property
     def standing(self) -> tuple[Attempt, ...]:

@@ -25,11 +25,12 @@ from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
 from .ending import End, free
-from .index import RESTORE, Attempt, Index, mend, read
+from .index import RELEASE, RESTORE, Attempt, Index, mend, read
 from .naming import release_id
 from .pin import pin, require_signature
+from .recorded import recorded
 from .register import Register, index_of
-from .resume import NOTHING, Decision, Want, decide, gives_up
+from .resume import GO_BACK, NOTHING, START, Decision, Want, decide, gives_up
 from .run import Run
 from .story import Story
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from ..lock.record import Record
 
 Report = dict[str, Any]
-RECORDED = ("kind", "system", "environment", "components", "steps", "first", "previous")
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,11 @@ class Begin:
             namespace=params["namespace"],
             lease=lease_name(params["system"], params["environment"]),
             who=who,
-            want=Want(version, params["resume"], params["inputs"], params["changes"], lift, params["kind"]),
+            want=Want(
+                version, params["resume"], params["inputs"], params["changes"], lift, params["kind"], params["resumed"]
+            ),
             plan=params["plan"],
-            recorded={name: params[name] for name in RECORDED},
+            recorded=recorded(params),
             ttl=params["ttl"],
             takeover=params["takeover"],
             reason=params["reason"] or "",
@@ -128,12 +130,13 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
     if lacking:
         seen = _mended(seen, lacking, "")
     decision = _decided(seen, asked)
+    asked, warnings = _remembering(client, asked, seen, decision)
     have, now = observe(client, f"{asked.namespace}/{asked.lease}")
     if have and have.holder and not have.expired(now) and decision.kind != NOTHING:
         owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
         decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
     return {
-        **_report(asked, decision, seen.story, changed=decision.kind != NOTHING),
+        **_report(asked, decision, seen.story, changed=decision.kind != NOTHING, warnings=warnings),
         "version": _about(asked, seen.index),
     }
 
@@ -159,12 +162,13 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     if decision.kind == NOTHING:
         keep(client, asked.lock("released", held.token))
         return _report(asked, decision, changed=seen is not found, warnings=index.warnings)
+    asked, warnings = _remembering(client, asked, seen, decision)
     attempt = seen.index.unfinished
     run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
     own = _own(client, run)
     began = attempt.began if attempt else _start(asked, seen.index, index, run, own)
     _note_whose(outcome, decision, seen.story, own)
-    report = _report(asked, decision, seen.story, changed=True, warnings=index.warnings + own.warnings)
+    report = _report(asked, decision, seen.story, changed=True, warnings=warnings + index.warnings + own.warnings)
     return {
         **report,
         "version": _about(asked, seen.index),
@@ -184,7 +188,7 @@ def _version(asked: Begin, index: Index) -> str:
     """What the release is about: the version that is asked for, else the one that is taken back; none of a restore."""
     if asked.want.kind == RESTORE:
         return ""
-    return asked.want.version or (index.newest.version if index.newest else "")
+    return asked.want.version or (index.to_take_back.version if index.to_take_back else "")
 
 
 def _about(asked: Begin, index: Index) -> str:
@@ -242,6 +246,21 @@ def _decided(seen: Seen, asked: Begin) -> Decision:
     return replace(decision, sentence=decision.sentence + seen.note)
 
 
+def _remembering(client: KubeClient, asked: Begin, seen: Seen, decision: Decision) -> tuple[Begin, list[str]]:
+    """What is asked, with the migrations of the release that goes on or is taken back; and what to warn of.
+
+    A ledger that does not say which they were leaves those that are asked, and the warning says so.
+    """
+    attempt = seen.index.unfinished or (seen.index.to_take_back if decision.kind == GO_BACK else None)
+    if attempt is None or decision.kind in (START, NOTHING) or asked.want.kind == RESTORE:
+        return asked, []
+    story = seen.story if seen.index.unfinished else Story.of(read(Store(client, asked.namespace, attempt.release)))
+    if "migrations" in story.begun:
+        return replace(asked, recorded={**asked.recorded, "migrations": story.begun["migrations"]}), []
+    said = f"The ledger of release {attempt.release} does not say which migrations it had"
+    return asked, [f"{said}, so those of the inventory count as its own."]
+
+
 def _own(client: KubeClient, run: Run) -> Register:
     return Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
 
@@ -253,8 +272,10 @@ def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register)
         require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
+    by_hand = not asked.want.version and asked.want.kind == RELEASE
+    taken = known.to_take_back.release if by_hand and known.to_take_back else ""
     begun = {"release": run.release, "version": version, "plan": asked.plan, "kind": asked.want.kind}
-    began = index.add(machine.INDEX_BEGUN, {**begun, "who": run.who}).when
+    began = index.add(machine.INDEX_BEGUN, {**begun, "takes_back": taken, "who": run.who}).when
     own.add(
         machine.RELEASE_BEGINS,
         {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
@@ -280,8 +301,9 @@ def _report(
     changed: bool = False,
     warnings: Sequence[str] = (),
 ) -> Report:
-    """The result of the module; ``first``, ``plan`` and ``inputs`` are what they were when the release began."""
+    """The result of the module; ``first``, ``plan``, ``inputs`` and who started are of when the release began."""
     story = story or Story()
+    begun = {**asked.recorded, "plan": asked.plan, "inputs": asked.want.inputs, **story.begun}
     return {
         "changed": changed,
         "decision": decision.kind,
@@ -289,9 +311,12 @@ def _report(
         "run": {},
         "version": asked.want.version,
         "began": 0.0,
-        "first": bool(story.begun.get("first", asked.recorded.get("first", False))),
-        "plan": str(story.begun.get("plan", asked.plan)),
-        "inputs": dict(story.begun.get("inputs", asked.want.inputs)),
+        "first": bool(begun.get("first")),
+        "plan": str(begun["plan"]),
+        "inputs": dict(begun["inputs"]),
+        "migrations": list(begun.get("migrations", ())),
+        "starter": str(begun.get("starter", "")),
+        "approvals": list(begun.get("approvals", ())),
         "weight": story.highest,
         "at": story.open,
         "taken_over": {},

@@ -27,6 +27,7 @@ class Want:
     """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way.
 
     Without a version it is asked to take back whatever was released last. ``kind`` restore is no release: it has none.
+    ``resumed`` says that the run did without windows and approvals, as a release is unfinished.
     """
 
     version: str
@@ -35,6 +36,7 @@ class Want:
     changes: bool = True
     lift: str = ""
     kind: str = RELEASE
+    resumed: bool = False
 
     @property
     def title(self) -> str:
@@ -123,12 +125,17 @@ def _begin(index: Index, want: Want) -> Decision:
     if want.kind == RESTORE:
         return Decision(START, "a restore begins, nothing is unfinished")
     if not want.version:
-        newest = index.newest
+        newest = index.to_take_back
         if newest and newest.verdict in GOES_BACK:
             return Decision(GO_BACK, f"{newest.version}, which was {newest.verdict} at {newest.ended}, is taken back")
         return Decision(NOTHING, f"there is no release to take back{f' after {newest.version}' if newest else ''}")
     if not want.changes:
         return Decision(NOTHING, f"{want.version} is live already, and no release is unfinished")
+    if want.resumed:
+        raise Refused(
+            f"{want.version} cannot go on: somebody else ended the unfinished release meanwhile",
+            remedy="run this again, which asks for windows and approvals as for any release that begins",
+        )
     hold = index.hold(want.version)
     if hold and not want.lift:
         raise Refused(

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
 
-def tell(client: KubeClient, namespace: str, lease: str) -> dict[str, Any]:
-    """The index, the unfinished release as its ledger tells it, what is on hold, and who holds the lock."""
+def tell(client: KubeClient, namespace: str, lease: str, release: str = "") -> dict[str, Any]:
+    """The index, the unfinished release as its ledger tells it, what is on hold, and who holds the lock.
+
+    Of ``release`` also what its ledger recorded when it began.
+    """
     index = Index.of(index_of(client, namespace, lease).entries())
     attempt, story = index.unfinished, Story()
     if attempt:
@@ -32,6 +35,7 @@ def tell(client: KubeClient, namespace: str, lease: str) -> dict[str, Any]:
     return {
         "releases": [one.report() for one in index.attempts],
         "unfinished": standing(attempt, story) if attempt else {},
+        "begun": dict(Story.of(read(Store(client, namespace, release))).begun) if release else {},
         "ways_back": sorted({*restoring.values(), *(id for one in stories for id in one.backups.values())}),
         "holds": [hold.report() for hold in index.holds],
         "owner": owner(have, now) if have and have.holder else {},

@@ -111,6 +111,20 @@ def test_only_the_same_inputs_are_continued_and_what_is_live_may_change(
     assert kind(UNFINISHED, story(*SHIFTING), replace(want, policy="rollback")) == "back"
 
 
+def test_who_skipped_windows_and_approvals_to_go_on_does_not_begin() -> None:
+    """Another run ended the release in between: there is nothing to go on with, and nobody approved a new one."""
+    resumed, over = replace(WANT, resumed=True), index(begun("r1"), ended("r1", "stopped"))
+    assert kind(UNFINISHED, story(*SHIFTING), resumed) == "continue"
+    with pytest.raises(Refused, match="somebody else ended the unfinished release meanwhile") as refused:
+        decide(over, Story(), resumed)
+    assert "run this again" in refused.value.remedy
+    assert kind(over, Story(), replace(resumed, changes=False)) == "nothing"
+
+
+def test_forward_goes_on_with_a_release_of_the_same_version() -> None:
+    assert kind(UNFINISHED, story(*SHIFTING), replace(WANT, policy="forward")) == "continue"
+
+
 def test_a_held_version_needs_a_reason() -> None:
     held = index(begun("r1"), ended("r1", "rolled back"))
     with pytest.raises(Refused, match=r"1\.4\.0 is on hold: release r1 ended rolled back at .*"):
