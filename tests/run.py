@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,15 +27,20 @@ ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_in
 MANIFESTS = tuple(  # several documents in one file
     f"--exclude={folder}" for folder in ("tests/local/", "tests/cluster/manifests/", "tests/stand_ins/")
 )
+BESIDE_CASES = ("database",)
+"""Scenarios whose namespaces are nobody else's."""
 TELLING_LINE = re.compile(r"^(?:\[ERROR\]|FAILED |ERROR |fatal: ).*", re.MULTILINE)
 CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
+
+Outcome = tuple[Counter[str], str]
 
 
 @dataclass(frozen=True)
 class Step:
     """One check: a command, the folder it runs in, and what it needs.
 
-    One that is ``beside`` waits for servers most of its time, so it runs beside the check that follows it.
+    One that is ``beside`` waits for servers most of its time, so it runs beside the next check that is not. It must
+    share nothing with that one; several go one after the other.
     """
 
     name: str
@@ -75,11 +80,16 @@ def static_steps() -> list[Step]:
 def cluster_steps() -> list[Step]:
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     return [
+        *(replace(molecule(name), beside=True) for name in BESIDE_CASES),
         Step("cases", ("pytest", "--quiet", "--durations=15", "tests/cluster_cases"), pytest=True, cluster=True),
         Step("demo", ("make", "demo"), cluster=True),
-        *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True) for name in scenarios),
+        *(molecule(name) for name in scenarios if name not in BESIDE_CASES),
         Step("chaos", ("pytest", "--quiet", "tests/chaos", "--third"), pytest=True, cluster=True),
     ]
+
+
+def molecule(scenario: str) -> Step:
+    return Step(f"molecule:{scenario}", ("molecule", "test", "-s", scenario), cluster=True)
 
 
 def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
@@ -119,7 +129,7 @@ def run(step: Step, env: dict[str, str]) -> Counter[str]:
     return count
 
 
-def carry_out(step: Step, env: dict[str, str]) -> tuple[Counter[str], str]:
+def carry_out(step: Step, env: dict[str, str]) -> Outcome:
     """What became of a step, and what there is to say of it."""
     log, began = log_of(step.name), time.monotonic()
     with log.open("w") as stream:
@@ -192,31 +202,30 @@ def run_all(steps: list[Step]) -> Counter[str]:
     make_home()
     counts: dict[str, Counter[str]] = {}
     with ThreadPoolExecutor(max_workers=1) as others:
-        running: tuple[str, Future[tuple[Counter[str], str]]] | None = None
+        running: list[tuple[str, Future[Outcome]]] = []
         for step in steps:
             settings = cluster.settings if step.cluster and cluster else {}
             if step.cluster and not settings:
                 counts[step.name] = Counter(failed=1)
             elif step.beside:
-                running = step.name, others.submit(carry_out, step, environment(step, settings))
+                running.append((step.name, others.submit(carry_out, step, environment(step, settings))))
                 continue
             else:
                 counts[step.name] = run(step, environment(step, settings))
             counts |= awaited(running)
-            running = None
+            running = []
         counts |= awaited(running)
     repeat_failures([name for name, count in counts.items() if count["failed"] and log_of(name).exists()])
     return sum(counts.values(), Counter(passed=0, failed=0))
 
 
-def awaited(running: tuple[str, Future[tuple[Counter[str], str]]] | None) -> dict[str, Counter[str]]:
-    """What became of the step that runs beside another one, if one does."""
-    if running is None:
-        return {}
-    name, outcome = running
-    count, said = outcome.result()
-    print(f"{name:<20} {said}", flush=True)
-    return {name: count}
+def awaited(running: list[tuple[str, Future[Outcome]]]) -> dict[str, Counter[str]]:
+    """What became of the steps that run beside another one."""
+    counts = {}
+    for name, outcome in running:
+        counts[name], said = outcome.result()
+        print(f"{name:<20} {said}", flush=True)
+    return counts
 
 
 if __name__ == "__main__":
