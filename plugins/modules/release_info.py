@@ -127,6 +127,14 @@ unfinished:
     sentence: >-
       Release shop-prod-1-4-1-20261125t190000z of 1.4.1 stands in the middle of 'switch web to 25' (api 25 %, web 25 %);
       bob@laptop recorded last, at 2026-11-25T19:03:12.654321Z.
+untold:
+  description:
+    - The release that ended, or never began, and died before it told the index; empty if there is none.
+    - M(runbook.release.release_run) with O(runbook.release.release_run#module:state=begun) tells it, whatever it then
+      does.
+  type: str
+  returned: success
+  sample: shop-prod-1-4-1-20261125t190000z
 ways_back:
   description:
     - The backups to return to from what is live, and from what came after it. They must not be pruned.

@@ -21,7 +21,7 @@ STAND_IN = """#!/usr/bin/python
 import json
 from ansible.module_utils.basic import AnsibleModule, _load_params
 given = {name: value for name, value in _load_params().items() if not name.startswith("_ansible")}
-module = AnsibleModule({name: {"type": "raw"} for name in given})
+module = AnsibleModule({name: {"type": "raw"} for name in given}, supports_check_mode=True)
 with open(FOLDER + "/asked.jsonl", "a") as log:
     log.write(json.dumps([NAME, given.get(KEY, "")]) + "\\n")
 result = RESULTS.get(given.get(KEY, ""), {})

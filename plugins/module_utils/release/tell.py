@@ -24,10 +24,11 @@ def tell(client: KubeClient, namespace: str, lease: str, release: str = "") -> d
     Of ``release`` also what its ledger recorded when it began.
     """
     index = Index.of(index_of(client, namespace, lease).entries())
-    attempt, story = index.unfinished, Story()
+    attempt, story, untold = index.unfinished, Story(), ""
     if attempt:
         story = Story.of(read(Store(client, namespace, attempt.release)))
         if lacking := mend(attempt, story):
+            untold = attempt.release
             index, attempt = index.told(INDEX_ENDED, lacking, story.last.when if story.last else "", ""), None
     stories = [Story.of(read(Store(client, namespace, one.release))) for one in index.standing]
     restoring = story.begun.get("inputs", {}) if attempt and attempt.kind == RESTORE else {}
@@ -35,6 +36,7 @@ def tell(client: KubeClient, namespace: str, lease: str, release: str = "") -> d
     return {
         "releases": [one.report() for one in index.attempts],
         "unfinished": standing(attempt, story) if attempt else {},
+        "untold": untold,
         "begun": dict(Story.of(read(Store(client, namespace, release))).begun) if release else {},
         "ways_back": sorted({*restoring.values(), *(id for one in stories for id in one.backups.values())}),
         "holds": [hold.report() for hold in index.holds],

@@ -198,6 +198,8 @@ def test_wherever_an_end_dies_the_next_release_completes_it() -> None:
 
     for api in deaths(doing):
         has_ended = "release ends" in said(api, runs[-1].release)
+        untold = runs[-1].release if has_ended and not index(api).attempts[0].verdict else ""
+        assert tell(api.client(), "shop", "shop-prod")["untold"] == untold
         foreseen = begin(api.client(dry_run=True), replace(BOB, want=replace(BOB.want, changes=False)))
         report = begin(api.client(), replace(BOB, want=replace(BOB.want, changes=False)))
         assert report["decision"] == foreseen["decision"] == ("nothing" if has_ended else "continue")
@@ -404,7 +406,7 @@ def test_it_tells_what_there_was_and_where_the_unfinished_one_stands(api: Api) -
 
 def test_of_no_releases_it_tells_nothing(api: Api) -> None:
     nothing = {"releases": [], "unfinished": {}, "holds": [], "owner": {}, "typical_seconds": 0.0, "ways_back": []}
-    assert tell(api.client(), "shop", "shop-prod") == {**nothing, "begun": {}}
+    assert tell(api.client(), "shop", "shop-prod") == {**nothing, "begun": {}, "untold": ""}
 
 
 RESTORE = replace(
