@@ -106,8 +106,8 @@ def test_a_server_that_never_stops_sending_is_an_error(server, select, expect):
 @pytest.mark.parametrize(("answer", "drips"), [(b"", False), (b"+", True), (b"$10\r\nab", False), (b"$900\r\n", True)])
 def test_a_server_that_is_slow_without_end_is_an_error_at_the_deadline(server, answer, drips):
     server.answers, server.drips = [answer], drips
-    found = judge(server.server_address[1], timeout=0.3)
-    assert (found.verdict, "no complete answer within 0.3 s" in found.sentence) == ("error", True)
+    found = judge(server.server_address[1], timeout=1.0)
+    assert (found.verdict, "no complete answer within 1 s" in found.sentence) == ("error", True)
     assert found.seconds < 5
 
 
