@@ -87,6 +87,7 @@ requirements:
   - psycopg2, for the sources C(sql) and C(model) from a database
 extends_documentation_fragment:
   - runbook.release.criteria
+  - runbook.release.policy
   - runbook.release.kube
   - runbook.release.run
   - runbook.release.attributes
@@ -171,12 +172,19 @@ EXAMPLES = r"""
         samples: 20
         expect: <= 2 x baseline
 
-- name: Hold a gate of a release and record it
+- name: Watch the new version for five minutes, by the decision matrix of the runbook
   runbook.release.tor_validate:
-    run: "{{ begun.run }}"
-    gate: staged
-    component: shop
+    hold: 300
     criteria: "{{ criteria }}"
+    policy:
+      - {criterion: error share, when: "> 20 %", action: rollback}
+      - {criterion: error share, when: "10 %..20 %", action: rollback, after: 5m}
+      - {criterion: error share, when: "5 %..10 %", action: watch}
+      - {criterion: health, when: failed, times: 4, action: rollback}
+      - {criterion: nobody asked to go back, when: failed, action: rollback}
+
+- name: Hold a gate of a release and record it
+  runbook.release.tor_validate: {run: "{{ begun.run }}", gate: staged, component: shop, criteria: "{{ criteria }}"}
 """
 
 RETURN = r"""
@@ -195,6 +203,27 @@ baseline:
       unit: ms
       samples: 20
       at: "2026-11-21T16:00:00Z"
+decision:
+  description:
+    - What O(policy) says, as C(action) (C(nothing), C(watch), C(hold) or C(rollback)) and C(sentence), with the
+      C(rules) and the C(numbers) it was made of.
+    - C(components) are those that alone go back; empty where all do. C(since) is when its rules began to hold, C(due)
+      when a hold is decided.
+    - C(standing) is for O(standing) of the next look.
+  type: dict
+  returned: with O(policy)
+  sample:
+    action: hold
+    sentence: >-
+      error share 10 %..20 % holds since 2026-11-21T16:00:00Z: rollback when it still holds at 2026-11-21T16:05:00Z
+    components: []
+    rules: ["error share 10 %..20 %, for 5m: rollback"]
+    numbers: [{name: error share, verdict: fail, observed: 12.5, unit: "%", threshold: "< 5 %"}]
+    since: "2026-11-21T16:00:00Z"
+    due: "2026-11-21T16:05:00Z"
+    standing:
+      at: 1795276800.0
+      rules: {"error share 10 %..20 %, for 5m: rollback": [1795276800.0, 0.0, 1, 1795276800.0]}
 head:
   description: The newest entry of the ledger, which holds the verdicts. Keep it elsewhere.
   type: dict
@@ -277,15 +306,17 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.tor.aggregate import AGGREGATES
-from ansible_collections.runbook.release.plugins.module_utils.tor.baseline import Baseline
-from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, capture, comparing
-from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import Criterion, parse_criteria
-from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate, evaluate
-from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
-from ansible_collections.runbook.release.plugins.module_utils.tor.subject import Subject
-
-if t.TYPE_CHECKING:
-    from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
+from ansible_collections.runbook.release.plugins.module_utils.tor.capture import baseline_of, comparing
+from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import Gate
+from ansible_collections.runbook.release.plugins.module_utils.tor.gate import (
+    in_release,
+    known_baseline,
+    measured,
+    nothing,
+    policy_of,
+    world_of,
+)
 
 _CRITERION = {
     "name": {"type": "str", "required": True},
@@ -298,6 +329,14 @@ _CRITERION = {
     "samples": {"type": "int", "default": 1},
     "timeout": {"type": "float", "default": 10},
     "remedy": {"type": "str"},
+}
+_RULE = {
+    "when": {"type": "str", "required": True},
+    "criterion": {"type": "str"},
+    "action": {"type": "str", "required": True, "choices": ["rollback", "hold", "watch"]},
+    "component": {"type": "str"},
+    "after": {"type": "str"},
+    "times": {"type": "int"},
 }
 _SUBJECT = {
     "version": {"type": "str"},
@@ -317,6 +356,8 @@ def tor_validate_argument_spec() -> ArgumentSpec:
             "namespace": {"type": "str"},
             "deadline": {"type": "float"},
             "hold": {"type": "float", "default": 0},
+            "policy": {"type": "list", "elements": "dict", "options": _RULE},
+            "standing": {"type": "dict"},
             "fail": {"type": "bool", "default": True},
             "gate": {"type": "str"},
             "component": {"type": "str"},
@@ -331,69 +372,28 @@ def main() -> t.NoReturn:
     params = module.params
     with failing_cleanly(module):
         criteria, run = parse_criteria(params["criteria"]), Run.of(params["run"])
+        policy = policy_of(params)
         connect = functools.cache(lambda: kube_client(module))
-        world = world_of(params, connect, known_baseline(params, run, criteria, connect))
-        look = functools.partial(measured, params, criteria, world)
-        gate, more = in_release(module, run, connect(), look) if run else (look(lambda: None), {})
+        compared = bool(comparing(criteria)) or bool(policy and policy.compares)
+        world = world_of(params, connect, known_baseline(params, run, compared, connect))
+        look = functools.partial(measured, params, criteria, policy, world)
+        gate, more = in_release(params, run, connect(), look, module.warn) if run else (look(nothing, nothing), {})
     result: dict[str, t.Any] = {"passed": gate.passed, "verdicts": [verdict.report() for verdict in gate.verdicts]}
     if params["state"] == "captured":
         result["baseline"] = baseline_of(gate)
+    if gate.decision:
+        result["decision"] = gate.decision.report()
     result |= more
     if params["fail"] and not gate.passed:
         module.fail_json(msg=summary(gate), **result)
     module.exit_json(changed=False, **result)
 
 
-def measured(params: dict[str, t.Any], criteria: list[Criterion], world: World, check: t.Callable[[], None]) -> Gate:
-    if params["state"] == "captured":
-        return capture(criteria, world, params["deadline"])
-    return evaluate(criteria, world, params["deadline"], params["hold"], check)
-
-
-def in_release(
-    module: AnsibleModule, run: Run, client: KubeClient, look: t.Callable[[t.Callable[[], None]], Gate]
-) -> tuple[Gate, dict[str, t.Any]]:
-    """The gate, held under the lock and recorded if it has a name, and what else is returned.
-
-    What this needs takes longer to import than most criteria take, so it is imported here.
-    """
-    from ansible_collections.runbook.release.plugins.module_utils.release import machine
-    from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
-    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import captured_once
-
-    more: dict[str, t.Any] = {}
-    with journal(client, run, module.warn) as book:
-        if module.params["state"] == "captured":
-            gate, more["baseline"] = captured_once(client, run.namespace, run.release, book, lambda: look(book.check))
-        else:
-            gate = look(book.check)
-            if module.params["gate"]:
-                book.note(machine.gate(module.params["gate"], module.params["component"]), after=gate.record())
-        if head := book.sign():
-            more["head"] = head
-    return gate, more
-
-
-def known_baseline(
-    params: dict[str, t.Any], run: Run | None, criteria: list[Criterion], connect: t.Callable[[], KubeClient]
-) -> dict[str, t.Any] | None:
-    """What is given, else what the release kept, if any criterion asks for it."""
-    if params["baseline"] is not None or not run or params["state"] == "captured" or not comparing(criteria):
-        return t.cast("dict[str, t.Any] | None", params["baseline"])
-    from ansible_collections.runbook.release.plugins.module_utils.tor.baseline_ledger import before
-
-    return before(connect(), run.namespace, run.release).baseline
-
-
-def world_of(params: dict[str, t.Any], connect: t.Callable[[], KubeClient], baseline: dict[str, t.Any] | None) -> World:
-    about = {name: text for name, text in (params["subject"] or {}).items() if text}
-    return World(params["namespace"] or "", connect, Subject(**about).checked(), Baseline.parse(baseline))
-
-
 def summary(gate: Gate) -> str:
     """Every criterion that keeps the gate closed, in its own sentence."""
     count = f"{len(gate.blockers)} of {len(gate.verdicts)} criteria keep the gate closed"
-    return ". ".join([count, *(f"{verdict.verdict}: {verdict.sentence}" for verdict in gate.blockers)]) + "."
+    decided = [f"The rollback policy says {gate.decision.sentence}"] if gate.decision and gate.decision.keeps else []
+    return ". ".join([count, *decided, *(f"{verdict.verdict}: {verdict.sentence}" for verdict in gate.blockers)]) + "."
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import ReleaseError
 from ..web import without_secrets
@@ -26,6 +26,9 @@ from .moments import shown
 from .sources.base import Ask, World
 from .verdict import FAIL, PASS, Verdict, error, insufficient, judged
 
+if TYPE_CHECKING:
+    from ..policy.engine import Decision
+
 DEADLINE = 60.0
 MOST_RECORDED = 60
 _PACE = 1.0
@@ -36,13 +39,14 @@ _AT_ONCE, _AT_MOST, _ONE_MORE = 100, 500, 0.005
 
 @dataclass(frozen=True)
 class Gate:
-    """The verdicts of one evaluation; passed when every blocking criterion passed."""
+    """The verdicts of one evaluation; passed when every blocking criterion passed and no policy keeps it closed."""
 
     verdicts: tuple[Verdict, ...]
+    decision: Decision | None = None
 
     @property
     def passed(self) -> bool:
-        return not self.blockers
+        return not self.blockers and not (self.decision and self.decision.keeps)
 
     @property
     def blockers(self) -> list[Verdict]:
@@ -54,7 +58,11 @@ class Gate:
         if len(kept) > MOST_RECORDED:
             kept = tuple(sorted(kept, key=lambda verdict: verdict.verdict == PASS)[:MOST_RECORDED])
         verdict = PASS if self.passed else FAIL
-        return {"verdict": verdict, "criteria": [one.record() for one in kept]}
+        decided = {"decision": self.decision.told()} if self.decision and self.decision.rules else {}
+        return {"verdict": verdict, "criteria": [one.record() for one in kept], **decided}
+
+
+Follow: TypeAlias = "Callable[[Gate, bool], bool | None]"
 
 
 def evaluate(
@@ -63,13 +71,15 @@ def evaluate(
     deadline: float | None = None,
     hold: float = 0.0,
     check: Callable[[], None] = lambda: None,
+    follow: Follow = lambda gate, over: None,
 ) -> Gate:
     """One round; or round after round for `hold` seconds, until a blocking criterion fails. The last round counts.
 
     A share that may exceed its limit by chance fails at the end only, after looking on until its timeout.
     A source that is not repeatable is read in the first round only, and its verdict ends a hold that it does not pass.
     `deadline` is in seconds for each round, by default as long as the longest timeout and `DEADLINE` at least.
-    `check` may end it between two rounds by an error.
+    `check` may end it between two rounds by an error. `follow` sees each round, and whether it would be the last: it
+    may end it at once, or go on looking.
     """
     if not criteria:
         raise ReleaseError("There is no criterion, so nothing was measured", where="criteria", remedy="name one")
@@ -84,10 +94,13 @@ def evaluate(
         last = began >= until
         gate = _round(criteria, world, began + deadline, known, impatient=hold > 0, last=last)
         over = last or (gate.passed and time.monotonic() >= until)
-        if over or any(verdict.settled for verdict in gate.blockers):
+        over = over or any(verdict.settled for verdict in gate.blockers)
+        onwards = follow(gate, over)
+        if onwards is False or (over and not onwards):
             return gate
         known = {place: one for place, one in enumerate(gate.verdicts) if not one.criterion.source.repeatable}
-        time.sleep(max(0.0, min(began + _PACE, until) - time.monotonic()))
+        paced = began + _PACE
+        time.sleep(max(0.0, (paced if over else min(paced, until)) - time.monotonic()))
         check()
 
 

@@ -45,6 +45,11 @@ def is_judged(criterion: Any) -> bool:
     return isinstance(criterion, Mapping) and _source(criterion).get("kind") == "judge"
 
 
+def is_witnessed(criterion: Any) -> bool:
+    """Whether it judges what the witness of the release hears, and nothing that was measured elsewhere."""
+    return is_judged(criterion) and not any(_source(criterion).get(name) for name in ("url", "service", "path"))
+
+
 def is_compared(criterion: Any) -> bool:
     """Whether it refers to a baseline; a criterion that cannot be read is left to whoever reads them all."""
     try:
@@ -58,7 +63,7 @@ def _filled(criterion: Given, gate: Gate, shared: int) -> dict[str, Any]:
     known: dict[str, Any] = {"canary": gate.version, "metrics": max(1, shared), "since": gate.since}
     if gate.previous not in ("", gate.version):
         known["baseline"] = gate.previous
-    if not own.get("url") and not own.get("service"):
+    if is_witnessed(criterion):
         known["path"] = gate.witness
     return {**criterion, "source": {**known, **own}}
 

@@ -84,8 +84,12 @@ class Facts:
         return pods
 
     def _broken_pods(self, found: Obj) -> list[Any]:
-        """A problem that may pass counts when the pod is older than such a thing takes to pass."""
-        problems = [(pod, problem) for pod in self._pods(found) if (problem := pod_problem(pod))]
+        """A problem that may pass counts when the pod is older than such a thing takes to pass.
+
+        A pod of a Job that has ended says how that run went, and nothing of what runs.
+        """
+        running = [pod for pod in self._pods(found) if not _of_ended_run(pod)]
+        problems = [(pod, problem) for pod in running if (problem := pod_problem(pod))]
         lasting = [
             str(problem)
             for pod, problem in problems
@@ -182,6 +186,12 @@ def _condition(found: Obj, wanted: str) -> list[Any]:
         if one.get("type") == wanted:
             return {"True": [True], "False": [False]}.get(str(one.get("status")), [])
     return []
+
+
+def _of_ended_run(pod: Mapping[str, Any]) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or []
+    over = (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+    return over and any(owner.get("kind") == "Job" for owner in owners)
 
 
 def _at_maximum(found: Obj) -> list[Any]:

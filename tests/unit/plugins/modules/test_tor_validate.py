@@ -151,6 +151,51 @@ def test_a_gate_of_a_release_is_recorded_however_it_ends(run, api, expect, verdi
     assert entries(api) == [("gate staged web", None, {"verdict": verdict, "criteria": criteria})]
 
 
+def test_a_policy_keeps_a_gate_closed_and_its_decision_is_an_entry_with_its_numbers(run, api):
+    policy = [{"criterion": "open orders", "when": '== "3"', "action": "rollback"}]
+    options = {"run": begun(api).report(), "gate": "step", "component": "web", "policy": policy}
+    result = run(api.client(), {**FACTS, "severity": "advisory"}, **options)
+    assert (result["failed"], result["decision"]["action"]) == (True, "rollback")
+    assert "The rollback policy says open orders" in result["msg"]
+    decided, held = entries(api)
+    assert (decided[0], held[0]) == ("policy on web says rollback", "gate step web")
+    assert decided[2]["numbers"][0]["observed"] == "3"
+    assert (held[2]["verdict"], held[2]["decision"]) == ("fail", decided[2])
+
+
+def test_a_policy_that_says_nothing_leaves_no_entry(run, api):
+    policy = [{"criterion": "open orders", "when": "failed", "action": "rollback"}]
+    options = {"run": begun(api).report(), "gate": "step", "component": "web", "policy": policy}
+    result = run(api.client(), {**FACTS, "expect": '== "3"'}, **options)
+    assert (result["passed"], result["decision"]["action"]) == (True, "nothing")
+    assert [what for what, _before, _after in entries(api)] == ["gate step web"]
+
+
+def test_a_policy_that_nobody_can_follow_is_refused_before_anything_is_measured(run):
+    bands = [{"criterion": "errors", "when": when, "action": "watch"} for when in ("> 5 %", "> 20 %")]
+    result = run(None, FACTS, policy=bands)
+    assert "> 5 % and > 20 % of errors overlap" in result["msg"]
+    assert "verdicts" not in result
+
+
+def test_a_multiple_of_what_the_release_captured_is_known_to_the_policy(run, api, tmp_path):
+    given = begun(api).report()
+    run(api.client(), took(tmp_path / "x", 100), run=given, state="captured")
+    policy = [{"criterion": "it takes no longer", "when": "> 2 x baseline", "action": "rollback"}]
+    for milliseconds, action in ((200, "nothing"), (201, "rollback")):
+        criterion = {**took(tmp_path / "x", milliseconds, "< 1 s"), "severity": "advisory"}
+        found = run(api.client(), criterion, run=given, policy=policy, fail=False)
+        assert (found["decision"]["action"], found["passed"]) == (action, action == "nothing")
+
+
+def test_a_look_goes_on_from_what_the_last_one_left(run):
+    policy = [{"criterion": "open orders", "when": "failed", "times": 2, "action": "rollback"}]
+    down = {**FACTS, "source": {"kind": "command", "command": ["echo", '{"data": {"orders": "1"}}']}}
+    first = {"at": 1.0, "rules": {"open orders failed, 2 times in a row: rollback": [1.0, 0.0, 1, 1.0]}}
+    found = run(None, down, policy=policy, standing=first, fail=False)
+    assert (found["decision"]["action"], found["decision"]["since"]) == ("rollback", "1970-01-01T00:00:01Z")
+
+
 def test_a_gate_without_a_name_is_held_under_the_lock_and_not_recorded(run, api):
     given = begun(api)
     api.sleep(20)

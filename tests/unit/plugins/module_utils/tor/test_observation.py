@@ -6,9 +6,7 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Rele
 from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import canonical, parse
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import (
     Look,
-    check_policy,
     conclusion,
-    decide,
     looks,
     standing,
     taken_now,
@@ -18,12 +16,6 @@ from hypothesis import strategies as st
 
 RUNBOOK = [{"every": "10m", "until": "1h"}, {"every": "30m", "until": "4h"}, {"every": "1h", "until": "24h"}]
 ENDED = 1_000_000.0
-BANDS = [
-    {"when": "all", "action": "rollback"},
-    {"criterion": "errors", "when": "> 20 %", "action": "rollback"},
-    {"criterion": "errors", "when": "10 %..20 %", "action": "rollback", "after": "5m"},
-    {"criterion": "errors", "when": "5 %..10 %", "action": "watch"},
-]
 
 
 def finding(name="errors", verdict="pass", observed=1, severity="blocking"):
@@ -136,70 +128,3 @@ class TestVerdicts:
             "fail",
             "1 of 4 looks passed; look 2 failed; look 3 could not tell; look 4 was missed",
         )
-
-
-class TestDecisions:
-    @pytest.mark.parametrize(
-        ("observed", "action"),
-        [(0.1, "nothing"), (5, "watch"), (9.9, "watch"), (10, "hold"), (20, "hold"), (20.1, "rollback")],
-    )
-    def test_the_bands_of_the_error_share(self, observed, action):
-        verdict = "pass" if observed < 5 else "fail"
-        found = decide(BANDS, [look(1, finding(verdict=verdict, observed=observed), finding("up", "pass"))])
-        assert found.action == action, found.sentence
-
-    def test_what_has_to_last_lasts_from_look_to_look(self):
-        bad = [finding(verdict="fail", observed=12), finding("up")]
-        assert decide(BANDS, [look(1), look(2, *bad)]).action == "hold"
-        found = decide(BANDS, [look(1), look(2, *bad), look(3, *bad)])
-        assert found.action == "rollback"
-        assert "errors 10 %..20 % holds since" in found.sentence
-        assert decide(BANDS, [look(1, *bad), look(2), look(3, *bad)]).action == "hold"
-
-    def test_a_missed_look_neither_ends_nor_starts_it(self):
-        bad = [finding(verdict="fail", observed=12), finding("up")]
-        assert decide(BANDS, [look(1, *bad), Look(2, ENDED + 600, "missed"), look(3, *bad)]).action == "rollback"
-        assert decide(BANDS, [Look(1, ENDED, "missed")]).action == "nothing"
-
-    def test_all_is_all_blocking_criteria_whatever_kept_them_from_passing(self):
-        down = [
-            finding(verdict="error", observed=None),
-            finding("up", "fail"),
-            finding("p95", "pass", severity="advisory"),
-        ]
-        assert decide(BANDS, [look(1, *down)]).action == "rollback"
-        assert decide(BANDS, [look(1, *down, finding("db"))]).action == "watch"
-
-    def test_all_is_not_that_nothing_could_be_measured(self):
-        blind = [finding(verdict="error", observed=None), finding("up", "insufficient")]
-        assert decide(BANDS, [look(1, *blind)]).action == "watch"
-        assert decide(BANDS, [look(1, *blind, finding("p95", "fail", severity="advisory"))]).action == "watch"
-
-    def test_any_is_one_of_them(self):
-        rule = [{"when": "any", "action": "rollback"}]
-        assert decide(rule, [look(1, finding(), finding("up", "insufficient"))]).action == "rollback"
-        assert decide(rule, [look(1)]).action == "nothing"
-
-    @pytest.mark.parametrize(("verdict", "action"), [("fail", "rollback"), ("error", "watch"), ("pass", "nothing")])
-    def test_a_criterion_that_failed_may_be_enough(self, verdict, action):
-        rule = [{"criterion": "p95", "when": "failed", "action": "rollback"}]
-        assert decide(rule, [look(1, finding(), finding("p95", verdict))]).action == action
-
-    def test_an_error_is_no_value_in_any_band(self):
-        found = decide(BANDS, [look(1, finding(verdict="error", observed=None), finding("up"))])
-        assert (found.action, "no rule" in found.sentence) == ("watch", True)
-
-    @pytest.mark.parametrize(
-        "rule",
-        [
-            {"when": "> 20 %", "action": "rollback"},
-            {"when": "often", "criterion": "errors", "action": "rollback"},
-            {"when": "all", "action": "flee"},
-            {"when": "all", "action": "rollback", "after": "soon"},
-            {"when": "all", "action": "rollback", "wait": 5},
-        ],
-    )
-    def test_a_rule_nobody_can_read_is_refused_by_its_place(self, rule):
-        with pytest.raises(ReleaseError) as refused:
-            check_policy([*BANDS, rule])
-        assert "policy[4]" in str(refused.value)

@@ -200,6 +200,16 @@ def test_broken_pods_say_what_is_broken():
     assert any("CrashLoopBackOff" in problem for problem in found.evidence["problems"])
 
 
+@pytest.mark.parametrize(("owner", "broken"), [("Job", 0), ("ReplicaSet", 1)])
+def test_the_pod_of_a_job_that_failed_does_not_keep_what_runs_from_being_good(owner, broken):
+    ended = pod("migrate-1", owner="none", phase="Failed", ready="False")
+    ended["metadata"]["ownerReferences"] = [{"kind": owner, "uid": "u-migrate"}]
+    cluster = Cluster()
+    cluster.list = lambda *_args, **_more: [ended]
+    found = judge({"kind": "kubernetes", "object_kind": "Pod"}, "broken_pods", "== 0", cluster)
+    assert found.observed == broken, found.sentence
+
+
 class TestSeveral:
     def test_each_object_is_a_sample(self):
         found = judge({"kind": "kubernetes", "object_kind": "Service"}, "count", "== 1")
