@@ -74,8 +74,10 @@ class Server:
             raise RuntimeError(f"{self.package.program} did not start:\n{''.join(self.log)[-2000:]}")
 
     def freeze(self) -> None:
-        """It accepts connections and answers nothing until it is thawed."""
+        """It accepts connections and answers nothing until it is thawed; returns when all its threads have stopped."""
         self._signal(signal.SIGSTOP)
+        assert self._process
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import Refused
 from ..tor.units import Quantity, UnitError, quantity
+from ..window.spans import words
 from .manifest import NONE, Manifest, reaches, text_of
 
 
@@ -121,14 +122,6 @@ def seconds(text: str | None, option: str) -> float | None:
     if value < 0:
         raise Refused(f"{option} is {text}: an age is not negative")
     return value
-
-
-def words(seconds: float) -> str:
-    """``90 s``, ``5 min``, ``3 h``, ``7 d``: the largest unit of which it is at least two, or exactly one."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length or seconds == length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
 
 
 def _judged(found: Manifest, what: str, old: float, within: float | None) -> Standing:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import Refused
+from ..window.spans import words
 from . import age, retention
 from .manifest import Manifest, reaches, text_of
 from .retention import Drop, Keep, Policy
@@ -147,7 +148,7 @@ def _of_another(found: Manifest, have: Have) -> bool:
 
 
 def _too_old(found: Manifest, have: Have, request: Request) -> Refused:
-    old, allowed = age.words(age.age(found, have.now)), age.words(request.younger_than or 0)
+    old, allowed = words(age.age(found, have.now)), words(request.younger_than or 0)
     why = f"is {old} old, at most {allowed} is allowed"
     if have.swapped and _of_another(found, have):
         why = f"is of what {request.database} was before a restore at {text_of(have.swapped)} replaced it"

@@ -165,7 +165,7 @@ def _in_pod(given: Mapping[str, t.Any], client: KubeClient) -> Server:
     bindir, wanted = str(given.get("bindir") or ""), str(given.get("container") or "")
 
     def server(pod: Mapping[str, t.Any]) -> PodServer:
-        name, container = str(pod["metadata"]["name"]), _container(pod, wanted, namespace)
+        name, container = str(pod["metadata"]["name"]), container_of(pod, wanted, namespace)
 
         def open(argv: Sequence[str]) -> PodStream:
             from ..kube.pod_stream import PodStream
@@ -203,7 +203,8 @@ def _is_standby(server: PodServer) -> bool:
         return bool(server.rows(_STANDBY)[0]["standby"])
 
 
-def _container(pod: Mapping[str, t.Any], wanted: str, namespace: str) -> str:
+def container_of(pod: Mapping[str, t.Any], wanted: str, namespace: str) -> str:
+    """The container that is asked for, else the one the pod is about; ``Refused`` if it has none of that name."""
     names = [str(one["name"]) for one in pod["spec"]["containers"]]
     annotations = pod["metadata"].get("annotations") or {}
     chosen = wanted or str(annotations.get(DEFAULT_CONTAINER) or names[0])

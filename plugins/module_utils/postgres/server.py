@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+if t.TYPE_CHECKING:
+    from .session import Session
+
 Row = dict[str, t.Any]
 Sink = Callable[[bytes], object]
 
@@ -110,6 +113,10 @@ class Server(ABC):
     @abstractmethod
     def run_alone(self, sql: str, database: str, settings: Mapping[str, str]) -> None:
         """One statement outside of any transaction, in a session of its own, which ends with this call."""
+
+    @abstractmethod
+    def session(self, database: str, settings: Mapping[str, str]) -> AbstractContextManager[Session]:
+        """A session of its own with these settings, for statements one after the other outside of any transaction."""
 
     @abstractmethod
     def identity(self) -> Identity: ...

@@ -110,6 +110,11 @@ class SessionServer(Server):
             session.run(f"begin;\n{sql}\n;commit" if transaction else sql)
 
     def run_alone(self, sql: str, database: str, settings: t.Mapping[str, str]) -> None:
+        with self.session(database, settings) as session:
+            session.run(sql)
+
+    @contextlib.contextmanager
+    def session(self, database: str, settings: t.Mapping[str, str]) -> t.Iterator[Session]:
         application, doing = application_of(HOLDING), f"a statement in {database}"
         notice = {"client_connection_check_interval": str(NOTICE)} if self.identity().major >= FIRST_TO_NOTICE else {}
         with (
@@ -118,7 +123,7 @@ class SessionServer(Server):
         ):
             for name, value in {**settings, **notice}.items():
                 session.run(f"set {name} = {value}")
-            session.run(sql)
+            yield session
 
     def identity(self) -> Identity:
         if self._identity is None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.postgres import age
+from ansible_collections.runbook.release.plugins.module_utils.window import spans
 
 from .backups import NOW, manifest, proof
 
@@ -56,7 +57,7 @@ def test_what_is_no_time_is_refused_naming_the_option(text):
 
 @pytest.mark.parametrize(("seconds", "words"), [(59, "59 s"), (60, "1 min"), (5400, "90 min"), (604800, "7 d")])
 def test_times_are_told_in_words(seconds, words):
-    assert age.words(seconds) == words
+    assert spans.words(seconds) == words
 
 
 def test_a_backup_whose_proof_failed_is_reported_as_proven_by_nothing():
