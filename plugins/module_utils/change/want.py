@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""What is asked for: the options of workload_change, typed and refused where they contradict themselves. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Refused
+from ..release.pod_program import Image
+from ..rollout.model import Key
+
+RESTARTED, SCALED, CONFIGURED, AUTOSCALED, REVERTED = "restarted", "scaled", "configured", "autoscaled", "reverted"
+
+Given = Mapping[str, Any]
+_SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d)?")
+_SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def span(text: str) -> int:
+    """``90``, ``30m``, ``2h`` or ``1d`` in seconds."""
+    found = _SPAN.fullmatch(str(text).strip())
+    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
+    if not seconds:
+        raise Refused(f"{text!r} is no time", where="option temporary.for", remedy="write it as 90, 30m, 2h or 1d")
+    return seconds
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of an autoscaler: pods, and the use of CPU in percent it keeps, None to leave that."""
+
+    minimum: int
+    maximum: int
+    cpu: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.minimum <= self.maximum or (self.cpu is not None and self.cpu < 1):
+            raise Refused(
+                f"An autoscaler cannot keep {self.minimum} to {self.maximum} pods"
+                + (f" at {self.cpu} % CPU" if self.cpu is not None else ""),
+                where="option autoscaler",
+                remedy="set min to 1 or more, max to min or more, and cpu to 1 or more",
+            )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one container; ``append`` are entries of lists with commas."""
+
+    container: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+    append: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, params: Given) -> Settings:
+        resources = {part: given for part, given in (params["resources"] or {}).items() if given}
+        return cls(
+            params["container"] or "",
+            {name: _text(name, value) for name, value in (params["env"] or {}).items()},
+            tuple(params["unset"] or ()),
+            {name: _entries(value) for name, value in (params["append"] or {}).items()},
+            {part: {name: str(value) for name, value in given.items()} for part, given in resources.items()},
+        )
+
+    def __post_init__(self) -> None:
+        names = [*self.env, *self.unset, *self.append]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise Refused(
+                f"{', '.join(twice)} would be set in two ways",
+                where="options env, unset and append",
+                remedy="name each variable in one of them",
+            )
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool | Mapping | list) or value is None:
+        raise Refused(
+            f"The value of {name} is no text: {value!r}", where="option env", remedy="put the value in quotation marks"
+        )
+    return str(value)
+
+
+def _entries(value: Any) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else str(value).split(",")
+    return tuple(str(one).strip() for one in given)
+
+
+@dataclass(frozen=True)
+class Want:
+    """``seconds`` is how long it is temporary, 0 for good; ``image`` is for the Job that puts it back."""
+
+    state: str
+    namespace: str
+    kind: str = "Deployment"
+    name: str = ""
+    components: Sequence[Given] = ()
+    after_change_of: tuple[Key, ...] = ()
+    since: str = ""
+    replicas: int = 0
+    contain: bool = False
+    settings: Settings = Settings()
+    bounds: Bounds | None = None
+    seconds: int = 0
+    reason: str = ""
+    image: Image | None = None
+    everything: bool = False
+    keep_budgets: bool = True
+    timeout: float = 300
+    stable: float = 5
+    who: str = ""
+
+    @classmethod
+    def of(cls, params: Given) -> Want:
+        temporary, bounds = params["temporary"] or {}, params["autoscaler"]
+        image = Image(params["image"], params["image_pull_policy"], params["user"]) if params["image"] else None
+        return cls(
+            params["state"],
+            params["namespace"],
+            params["kind"],
+            params["name"] or "",
+            params["components"] or (),
+            tuple((one["kind"], one["name"]) for one in params["after_change_of"] or ()),
+            params["since"] or "",
+            params["replicas"] or 0,
+            params["contain"],
+            Settings.of(params),
+            Bounds(bounds["min"], bounds["max"], bounds["cpu"]) if bounds else None,
+            span(temporary["for"]) if temporary else 0,
+            temporary.get("reason") or "",
+            image,
+            params["everything"],
+            params["keep_budgets"],
+            params["timeout"],
+            params["stable"],
+            (params["run"] or {}).get("who", ""),
+        )
+
+    def __post_init__(self) -> None:
+        if self.seconds and self.state in (RESTARTED, REVERTED):
+            raise Refused(
+                f"What is {self.state} leaves nothing that could be put back",
+                where="option temporary",
+                remedy="leave it out",
+            )
+        if self.kind == "DaemonSet" and self.state in (SCALED, AUTOSCALED):
+            raise Refused(
+                "A DaemonSet has one pod on each node, and cannot be scaled",
+                where="option kind",
+                remedy="change the nodes, or its nodeSelector in its source",
+            )
+        if self.state == SCALED and self.replicas < (0 if self.contain else 1):
+            raise Refused(
+                f"With {self.replicas} replicas {self.name} would stop",
+                where="option replicas",
+                remedy="set contain to true if that is what you want",
+            )
+
+    @property
+    def where(self) -> str:
+        return f"namespace {self.namespace}"

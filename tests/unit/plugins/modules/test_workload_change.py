@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.modules import workload_change
+
+
+class Untouched:
+    """A cluster nobody may ask."""
+
+    dry_run = True
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was asked")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"state": "scaled"}, "name"),
+        ({"state": "scaled", "name": "api"}, "replicas"),
+        ({"state": "scaled", "name": "api", "replicas": 0}, "would stop"),
+        ({"state": "scaled", "name": "api", "replicas": -1, "contain": True}, "would stop"),
+        ({"state": "scaled", "name": "agent", "kind": "DaemonSet", "replicas": 2}, "A DaemonSet has one pod"),
+        ({"state": "configured", "name": "api"}, "env, unset, append, resources"),
+        ({"state": "configured", "name": "api", "env": {"A": True}}, "The value of A is no text"),
+        ({"state": "configured", "name": "api", "env": {"A": "b"}, "unset": ["A"]}, "in two ways"),
+        ({"state": "autoscaled", "name": "api"}, "autoscaler"),
+        ({"state": "autoscaled", "name": "api", "autoscaler": {"min": 3, "max": 2}}, "cannot keep 3 to 2 pods"),
+        ({"state": "restarted", "name": "api", "temporary": {"for": "1h"}}, "nothing that could be put back"),
+        ({"state": "scaled", "name": "api", "replicas": 2, "temporary": {"for": "soon"}}, "is no time"),
+        ({"state": "scaled", "name": "api", "replicas": 2, "temporary": {"reason": "x"}}, "for"),
+    ],
+)
+def test_bad_input_is_refused_before_the_cluster_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(workload_change, "kube_client", lambda module: Untouched())
+    with patch_module_args({"namespace": "shop", **options}), pytest.raises(SystemExit):
+        workload_change.main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"]
+    assert said in result["msg"]
