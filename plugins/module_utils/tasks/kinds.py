@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the collection.
+"""The kinds of work, each by its key, with the options that ``roles/maintain/tasks/kinds`` reads. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``needs`` are its required options, of the ``one_of`` at least one is, and ``takes`` are the others.
+
+    ``looks`` says that it changes nothing. What is in ``temporary`` under its option ``do`` can be done for a time
+    only. What is under the key of a ``listed`` kind is a list.
+    """
+
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    looks: bool = False
+    temporary: tuple[str, ...] = ()
+    listed: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return (*self.needs, *self.one_of, *self.takes)
+
+
+_WORKLOADS = ("workloads", "labels", "everything")
+_TOKENS = ("token_file", "token_environment", "token_secret", "token_header")
+
+_TABLES = ("tables", "indexes", "analyze", "unless_within")
+_SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
+_CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "after_change_of", "since")
+
+KINDS: dict[str, Kind] = {
+    "database": Kind(
+        ("name", "do"),
+        (*_TABLES, *_SESSIONS, "settings", "lock_timeout", "timeout"),
+    ),
+    "cache": Kind(("server", "do"), ("pattern", "everything", "queues", "key", "value", "ttl", "timeout")),
+    "workload": Kind(
+        ("name", "do"),
+        (*_CHANGES, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
+        temporary=("scale", "configure", "autoscale"),
+    ),
+    "certificate": Kind(("name",), ("namespace", "unless_valid_for", "timeout")),
+    "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
+    "exec": Kind(("command",), ("kind", "container", "namespace", "keep"), one_of=("workload", "labels")),
+    "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
+    "check": Kind(looks=True, listed=True),
+    "evidence": Kind(
+        takes=("name", "colour", "entry", "everything", "lines", "matching"),
+        one_of=("workloads", "component"),
+        looks=True,
+    ),
+    "overview": Kind(takes=("namespace", "events"), looks=True),
+    "backup": Kind(),
+    "drill": Kind(),
+    "review": Kind(("who",), ("what",), looks=True),
+    "pause": Kind(takes=("do", "name", "timeout"), one_of=_WORKLOADS),
+}
