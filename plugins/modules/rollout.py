@@ -48,7 +48,7 @@ options:
   source:
     description: What to release. Required for O(state=released), and for O(policy=redeploy) the version before.
     type: dict
-    suboptions:
+    suboptions: &source
       kind:
         description:
           - V(image) sets the images of O(source.images) in workloads that exist, and nothing else.
@@ -72,7 +72,7 @@ options:
             type: str
             required: true
           container:
-            description: Name of the container. May be left out if there is only one.
+            description: Name of the container. May be left out if there is only one, or if only one runs that image.
             type: str
           image:
             description: Image with its tag or digest.
@@ -85,6 +85,11 @@ options:
         description: Kubernetes objects, instead of O(source.path).
         type: list
         elements: dict
+  sources:
+    description: Several of them that are one release unit, instead of O(source).
+    type: list
+    elements: dict
+    suboptions: *source
   waves:
     description:
       - Names of workloads, or V(Kind/name), wave by wave. The next wave begins when the one before is ready.
@@ -112,6 +117,15 @@ options:
     type: str
     choices: [manifests, revision, redeploy]
     default: manifests
+  only:
+    description:
+      - Names of workloads, or V(Kind/name), that alone go back with O(state=restored). All go if not set.
+      - What is no workload then stays, as what does not go back may need it; it is named in RV(left). The release
+        itself stays the newest, so that its other workloads can still go back.
+      - A release that did not come to its end goes back as a whole.
+    type: list
+    elements: str
+    default: []
   force:
     description: Take over fields that other field managers own. Without it that is a conflict, which names them.
     type: bool
@@ -192,6 +206,14 @@ EXAMPLES = r"""
     namespace: shop
     version: 1.5.0
     state: restored
+
+- name: Take back one workload of it, and leave the others with the new version
+  runbook.release.rollout:
+    name: shop
+    namespace: shop
+    version: 1.5.0
+    state: restored
+    only: [Deployment/shop-api]
 """
 
 RETURN = r"""
@@ -205,6 +227,11 @@ version:
   type: str
   returned: success
   sample: 1.5.0
+digest:
+  description: Of what was asked for, whatever the cluster has; empty without a source.
+  type: str
+  returned: success
+  sample: sha256:5f0c11d2
 plan:
   description: What was done, or in check mode would be done, in order.
   type: list
@@ -214,6 +241,7 @@ plan:
 workloads:
   description:
     - The workloads with their images before and after.
+    - Of a release that goes on, before is what they were when it began.
     - What was done is V(created), V(changed), V(restored), V(deleted) or V(nothing).
     - The revision is the ReplicaSet or ControllerRevision a workload had before it was changed.
   type: list
@@ -221,9 +249,9 @@ workloads:
   returned: success
   sample:
     - {kind: Deployment, name: shop-api, before: {api: "registry.example/shop-api:1.4.2"},
-       after: {api: "registry.example/shop-api:1.5.0"}, done: changed, revision: shop-api-7d9c5b8f}
+       after: {api: "registry.example/shop-api:1.5.0"}, pods: 3, done: changed, revision: shop-api-7d9c5b8f}
 left:
-  description: What was changed or created and is left as it is, because the policy does not restore it.
+  description: What was changed or created and is left as it is, because O(policy) or O(only) does not restore it.
   type: list
   elements: str
   returned: success
@@ -289,6 +317,7 @@ SOURCE: dict[str, t.Any] = {
         ("kind", "kustomize", ("path",)),
     ],
 }
+NEEDS_SOURCE = (("state", "released"), ("policy", "redeploy"))
 
 
 def argument_spec() -> ArgumentSpec:
@@ -299,22 +328,25 @@ def argument_spec() -> ArgumentSpec:
             "state": {"type": "str", "choices": ["released", "restored"], "default": "released"},
             "version": {"type": "str", "required": True},
             "source": SOURCE,
+            "sources": {**SOURCE, "type": "list", "elements": "dict"},
             "waves": {"type": "list", "elements": "list"},
             "strategy": {"type": "dict", "options": {"max_unavailable": {"type": "raw"}, "max_surge": {"type": "raw"}}},
             "policy": {"type": "str", "choices": ["manifests", "revision", "redeploy"], "default": "manifests"},
+            "only": {"type": "list", "elements": "str", "default": []},
             "force": {"type": "bool", "default": False},
             "keep_budgets": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 600},
             "stable": {"type": "int", "default": 5},
         },
-        required_if=[("state", "released", ("source",)), ("policy", "redeploy", ("source",))],
+        required_if=[(name, value, ("source", "sources"), True) for name, value in NEEDS_SOURCE],
+        mutually_exclusive=[("source", "sources")],
     )
     return own.merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
 
 
 def request_of(module: AnsibleModule) -> Request:
     params = module.params
-    needs_source = params["state"] == "released" or params["policy"] == "redeploy"
+    needs_source = any(params[name] == value for name, value in NEEDS_SOURCE)
     want = Want(
         params["name"],
         params["namespace"],
@@ -323,9 +355,10 @@ def request_of(module: AnsibleModule) -> Request:
         Strategy.of(params["strategy"]),
         params["force"],
         params["keep_budgets"],
+        tuple(params["only"]),
     )
-    source = Source.of(params["source"]) if needs_source else None
-    return Request(want, params["state"], source, params["policy"], params["timeout"], params["stable"], module._diff)
+    sources = tuple(map(Source.of, (params["sources"] or [params["source"]]) if needs_source else ()))
+    return Request(want, params["state"], sources, params["policy"], params["timeout"], params["stable"], module._diff)
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ class Case:
         policy, timeout = more.pop("policy", ""), more.pop("timeout", 60.0)
         state = "restored" if policy or source is None else "released"
         want = Want("shop", self.namespace, version, **more)
-        request = Request(want, state, source, policy or "manifests", timeout, 0.0, diff=True)
+        request = Request(want, state, (source,) if source else (), policy or "manifests", timeout, 0.0, diff=True)
         return operate(KubeClient(self.client.auth, dry_run=True) if check else self.client, request, self.book)
 
     def release(self, version: str, *objects: Obj, **more: Any) -> Outcome:

@@ -8,7 +8,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ..kube.kinds import DEPLOYMENT, HPA, SERVICE, STATEFULSET, Kind
+from ..kube.kinds import CRONJOB, DEPLOYMENT, HPA, SERVICE, STATEFULSET, Kind
 from .cli import Helm
 from .objects import (
     DIGEST,
@@ -22,6 +22,7 @@ from .objects import (
 )
 from .persist import persist
 from .plan import (
+    AwaitRest,
     Certify,
     CreateShared,
     Disavow,
@@ -32,22 +33,32 @@ from .plan import (
     Quarantine,
     Recover,
     Release,
+    Rest,
     Scale,
     Step,
     Uninstall,
+    Work,
 )
 from .record import mark_failed, revisions
+from .workers import patches, resting, working
 
 if t.TYPE_CHECKING:
     from ..kube.client import KubeClient
+    from .capacity import Key
 
-KINDS: dict[str, Kind] = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
+KINDS: dict[str, Kind] = {kind.kind: kind for kind in (DEPLOYMENT, STATEFULSET, CRONJOB)}
 
 
 class Prover(t.Protocol):
     """Waits until a colour is ready at its capacity, or raises NotReady."""
 
     def __call__(self, colour: str, deadline: float) -> None: ...
+
+
+class Rester(t.Protocol):
+    """Waits until nothing of these workers is left, or raises NotReady."""
+
+    def __call__(self, colour: str, workers: t.Sequence[Key], deadline: float) -> None: ...
 
 
 @dataclass
@@ -59,6 +70,7 @@ class Executor:
     namespace: str
     deadline: float
     prove: Prover
+    at_rest: Rester
 
     def carry_out(self, plan: Plan) -> bool:
         """Take every step in order; whether anything was changed."""
@@ -71,12 +83,17 @@ class Executor:
         if isinstance(step, Prove):
             self.prove(step.colour, self.deadline)
             return False
+        if isinstance(step, AwaitRest):
+            self.at_rest(step.colour, step.workers, self.deadline)
+            return False
         if isinstance(step, CreateShared):
             return self._create_shared(step)
         takers: dict[type, t.Callable[[t.Any], None]] = {
             Recover: self._recover,
             Install: self._install,
             Scale: self._scale,
+            Rest: self._rest,
+            Work: self._work,
             Hold: self._hold,
             Release: self._release,
             Disavow: self._disavow,
@@ -103,7 +120,8 @@ class Executor:
         description = f"version {step.version} {rendering.digest}"
 
         def upgrade() -> None:
-            self.helm.upgrade(rendering.release, rendering.chart, rendering.values, description, self._left())
+            rest = patches(rendering.workers)
+            self.helm.upgrade(rendering.release, rendering.chart, rendering.values, description, self._left(), rest)
 
         self._by_helm(rendering.release, upgrade)
 
@@ -112,6 +130,14 @@ class Executor:
         remembered = None if step.remember is None else str(step.remember)
         self._annotate(kind, name, {REPLICAS: remembered})
         self.client.scale(kind, name, step.replicas, self.namespace)
+
+    def _rest(self, step: Rest) -> None:
+        kind, name = step.worker
+        self.client.merge_patch(KINDS[kind], name, resting(kind, step.size), self.namespace)
+
+    def _work(self, step: Work) -> None:
+        kind, name = step.worker
+        self.client.merge_patch(KINDS[kind], name, working(kind, step.size), self.namespace)
 
     def _hold(self, step: Hold) -> None:
         self._set_minimum(step.autoscaler, step.minimum, str(step.original))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""The evidence of one colour, read from the cluster and kept as files only their owner can read."""
+"""The evidence of some workloads, read from the cluster and kept as files only their owner can read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ..kube.kinds import POD, REPLICASET
 from ..kube.readiness import pods_of, workload_ready
 from .access import write_private
 from .objects import Obj, name_of, title
-from .observe import Colour
 
 if t.TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -24,20 +23,22 @@ LAST_LINES = 3
 LOG_LINES = 500
 
 
-def gather(client: KubeClient, namespace: str, colour: Colour) -> dict[str, t.Any]:
-    """Logs, events and conditions of every pod the colour has, of any revision."""
+def gather(
+    client: KubeClient, namespace: str, workloads: t.Sequence[Obj], everything: bool = False
+) -> dict[str, t.Any]:
+    """Logs, events and conditions of every pod the workloads have, of any revision."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         listing = pool.submit(client.list, POD, namespace)
         sets = client.list(REPLICASET, namespace)
-        pods = {name_of(dict(pod)): pod for one in colour.workloads for pod in pods_of(one, listing.result(), sets)}
-    return collect(client, namespace, list(pods.values()), colour.workloads, lines=LOG_LINES)
+        pods = {name_of(dict(pod)): pod for one in workloads for pod in pods_of(one, listing.result(), sets)}
+    return collect(client, namespace, list(pods.values()), workloads, lines=LOG_LINES, everything=everything)
 
 
-def summary(colour: Colour, evidence: t.Mapping[str, t.Any]) -> list[str]:
+def summary(whose: str, workloads: t.Sequence[Obj], evidence: t.Mapping[str, t.Any]) -> list[str]:
     """What a person reads first: what is missing, why, and the last words of what failed."""
-    if not colour.workloads:
-        return [f"{colour.colour} has no workloads"]
-    lines = [_state(workload) for workload in colour.workloads]
+    if not workloads:
+        return [f"{whose} has no workloads"]
+    lines = [_state(workload) for workload in workloads]
     for pod in evidence["pods"]:
         if pod["problem"]:
             lines.append(pod["problem"])

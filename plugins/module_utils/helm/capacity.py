@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..change.put_back import records_of
 from .objects import (
     MIN_REPLICAS,
     REPLICAS,
@@ -20,6 +21,7 @@ from .objects import (
     neutral,
     of_kind,
     pod_template,
+    title,
 )
 from .selectors import selector_of
 
@@ -94,13 +96,21 @@ def serving(objects: t.Sequence[Obj], service: str) -> list[Key]:
     ]
 
 
-def rendered(objects: t.Sequence[Obj], service: str, live: t.Iterable[Scale], floor: int | None) -> dict[Key, int]:
-    """Pods each rendered workload needs: what it asks for, what its live twin has ready, the floor."""
+def rendered(
+    objects: t.Sequence[Obj],
+    service: str,
+    live: t.Iterable[Scale],
+    floor: int | None,
+    resting: t.Container[Key] = (),
+) -> dict[Key, int]:
+    """Pods each rendered workload needs: what it asks for, what its live twin has ready, the floor; none at rest."""
     twins = {scale.key: scale.ready for scale in live}
     minima = {one.target: one.minimum for one in map(autoscaler_of, of_kind(objects, "HorizontalPodAutoscaler"))}
     behind = serving(objects, service)
     return {
-        key: max(
+        key: 0
+        if key in resting
+        else max(
             minima.get(key, asked(obj)),
             twins.get((key[0], neutral(key[1])), 0),
             (floor or 0) if key in behind else 0,
@@ -113,3 +123,19 @@ def rendered(objects: t.Sequence[Obj], service: str, live: t.Iterable[Scale], fl
 def asked(workload: Obj) -> int:
     replicas = (workload.get("spec") or {}).get("replicas")
     return 1 if replicas is None else int(replicas)
+
+
+def copied(live: t.Iterable[Obj]) -> tuple[str, ...]:
+    """What is larger only for a time; the other colour gets its pods for good, as it must carry the load."""
+    found = [(obj, record) for obj in live if (record := _for_a_time(obj))]
+    return tuple(
+        f"{title(obj)} is scaled only until {record['until']}; the other colour gets as many pods, and keeps them"
+        for obj, record in found
+    )
+
+
+def _for_a_time(obj: Obj) -> Obj | None:
+    try:
+        return records_of(obj).get("scaled")
+    except ValueError:
+        return None

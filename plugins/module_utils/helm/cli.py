@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import ReleaseError
+from .patch_stream import Patches
+from .post_render import by_plugin, by_program, program
 
 OLDEST = (3, 10)
 HISTORY_MAX = 10
@@ -105,21 +108,35 @@ class Helm:
         arguments += ["--skip-tests", *capabilities.arguments()]
         return self._run(arguments, f"rendering chart {chart.reference} as {release}")
 
-    def upgrade(self, release: str, chart: Chart, values: str, description: str, timeout: float) -> str:
+    def upgrade(
+        self, release: str, chart: Chart, values: str, description: str, timeout: float, patches: Patches | None = None
+    ) -> str:
+        """Install or upgrade; ``patches`` change what the chart renders before any of it is installed."""
         arguments = ["upgrade", release, *chart.arguments(), "--install", "--namespace", self.namespace]
         arguments += ["--values", values, "--reset-values", "--history-max", str(HISTORY_MAX)]
         arguments += ["--description", description, "--timeout", f"{max(1, int(timeout))}s"]
         if self.version() >= (4, 0):
             arguments += ["--server-side=false"]
-        return self._run(arguments, f"installing release {release}", timeout=timeout + 10)
+        with tempfile.TemporaryDirectory(prefix="release-") as folder:
+            more, environment = self._post_renderer(folder, patches) if patches else ([], {})
+            return self._run([*arguments, *more], f"installing release {release}", timeout + 10, environment)
+
+    def _post_renderer(self, folder: str, patches: Patches) -> tuple[list[str], dict[str, str]]:
+        command = program(folder, patches)
+        if self.version() < (4, 0):
+            return by_program(command), {}
+        known = self._run(["env", "HELM_PLUGINS"], "asking helm where its plugins are", timeout=20).strip()
+        return by_plugin(folder, command, known)
 
     def uninstall(self, release: str, timeout: float) -> str:
         arguments = ["uninstall", release, "--namespace", self.namespace]
         arguments += ["--timeout", f"{max(1, int(timeout))}s"]
         return self._run(arguments, f"uninstalling release {release}", timeout=timeout + 10)
 
-    def _run(self, arguments: list[str], doing: str, timeout: float = 120) -> str:
-        return run([self.binary, *arguments], doing, self.environment, timeout)
+    def _run(
+        self, arguments: list[str], doing: str, timeout: float = 120, more: t.Mapping[str, str] | None = None
+    ) -> str:
+        return run([self.binary, *arguments], doing, {**self.environment, **(more or {})}, timeout)
 
 
 def run(argv: list[str], doing: str, environment: t.Mapping[str, str], timeout: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..colours import other
 from ..errors import Refused
 from . import capacity as sizes
+from . import hand_over
 from .capacity import Autoscaler, Key
 from .objects import SCALABLE, VERSION, of_kind
 from .observe import Colour, Have
@@ -46,6 +47,7 @@ class Want:
     replicas: int | None = None
     floor: int = 0
     quarantine: bool = False
+    overlap: bool = False
     timeout: float = 300
     now: float = 0
     alone: bool = False
@@ -67,6 +69,8 @@ def decide(have: Have, want: Want, renderings: Renderings) -> Plan:
         return _staged(have, want, renderings)
     if want.state == "warm":
         return _warm(have, want)
+    if want.state == "handed_over":
+        return hand_over.handed_over(have, want.overlap)
     if want.state == "settled":
         return _settled(have)
     if want.state == "retired":
@@ -87,13 +91,17 @@ def _staged(have: Have, want: Want, renderings: Renderings) -> Plan:
             )
     target = have.idle or have.pointed
     colour, rendering = have.colours[target], renderings[target]
-    counts = sizes.rendered(rendering.objects, colour.service, _scales(have.live, have), want.replicas)
+    resting = {one.key for one in rendering.workers}
+    counts = sizes.rendered(rendering.objects, colour.service, _scales(have.live, have), want.replicas, resting)
     _require_front(colour, rendering)
+    warnings = (*hand_over.warnings(have), *(sizes.copied(have.colours[have.live].workloads) if have.live else ()))
     if (colour.version, colour.digest) == (want.version, rendering.digest) and not colour.quarantined:
-        counts = {key: max(count, _desired(colour).get(key, 0)) for key, count in counts.items()}
-        return Plan(target, tuple(_to_capacity(colour, counts)), counts, rendering)
+        desired = {key: count for key, count in _desired(colour).items() if key not in resting}
+        counts = {key: max(count, desired.get(key, 0)) for key, count in counts.items()}
+        steps = (*hand_over.stopped(have, target, resting), *_to_capacity(colour, counts))
+        return Plan(target, steps, counts, rendering, warnings)
     _refuse_weight(have, target, "written to")
-    return Plan(target, tuple(_installation(colour, rendering, want, counts)), counts, rendering)
+    return Plan(target, tuple(_installation(colour, rendering, want, counts)), counts, rendering, warnings)
 
 
 def _require_front(colour: Colour, rendering: Rendering) -> None:
@@ -120,6 +128,7 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
     if colour.annotations.get(VERSION):
         yield Disavow(colour.service)
     yield Install(rendering, want.version, fresh=colour.revision is None)
+    resting = {one.key for one in rendering.workers}
     rendered = [sizes.autoscaler_of(hpa) for hpa in of_kind(rendering.objects, "HorizontalPodAutoscaler")]
     holds = list(_holds(rendered, counts))
     yield from holds
@@ -127,7 +136,7 @@ def _installation(colour: Colour, rendering: Rendering, want: Want, counts: t.Ma
     yield from (Release(one.name, one.minimum) for one in rendered if one.name in stale)
     for workload in of_kind(rendering.objects, *SCALABLE):
         key = (str(workload["kind"]), str(workload["metadata"]["name"]))
-        if colour.revision or counts[key] != sizes.asked(workload):
+        if key not in resting and (colour.revision or counts[key] != sizes.asked(workload)):
             yield Scale(key, counts[key])
     yield Prove(colour.colour)
     yield Certify(colour.release, colour.service, want.version, rendering.digest)
@@ -176,7 +185,9 @@ def _warm(have: Have, want: Want) -> Plan:
 def _growth(have: Have, colour: Colour, floor: int) -> Growth:
     opposite = have.colours[other(colour.colour)]
     load = carried(opposite.endpoints, have.entry.weights[opposite.colour])
-    return Growth(colour.scales, opposite.scales, colour.behind, colour.autoscalers, load, floor)
+    workers = {one.key for one in have.workers(colour.colour)}
+    scales = [scale for scale in colour.scales if (scale.kind, scale.name) not in workers]
+    return Growth(scales, opposite.scales, colour.behind, colour.autoscalers, load, floor)
 
 
 def _settled(have: Have) -> Plan:
@@ -198,20 +209,22 @@ def _retired(have: Have, want: Want) -> Plan:
     if want.version and idle.version not in ("", want.version):
         return Plan(have.idle)
     _refuse_weight(have, have.idle, "retired")
-    steps: list[Step] = list(_lowered(idle, want.floor))
+    steps: list[Step] = [*hand_over.stopped(have, have.idle), *_lowered(have, idle, want.floor)]
     if want.quarantine and idle.front and not idle.quarantined:
         steps.append(Quarantine(idle.service))
     steps += _released(have.colours[have.live])
-    return Plan(have.idle, tuple(steps), {(scale.kind, scale.name): want.floor for scale in idle.scales})
+    counts = {(scale.kind, scale.name): want.floor for scale in idle.scales}
+    return Plan(have.idle, tuple(steps), counts, warnings=hand_over.warnings(have))
 
 
-def _lowered(idle: Colour, floor: int) -> t.Iterator[Step]:
+def _lowered(have: Have, idle: Colour, floor: int) -> t.Iterator[Step]:
     """Autoscalers first, else they undo the scaling; one whose target has no replicas rests by itself."""
+    workers = {one.key for one in have.workers(idle.colour)}
     for one in idle.autoscalers:
         if floor and one.minimum > floor:
             yield Hold(one.name, floor, one.minimum if one.original is None else one.original)
     for scale in idle.scales:
-        if scale.desired > floor:
+        if scale.desired > floor and (scale.kind, scale.name) not in workers:
             yield Scale((scale.kind, scale.name), floor, remember=scale.full)
 
 

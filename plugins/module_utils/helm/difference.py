@@ -42,7 +42,7 @@ def _difference(client: KubeClient, have: Have, colour: Colour, version: str, re
         "before_header": f"{role} {colour.release} {colour.version or '(nothing proven)'}",
         "after_header": f"{rendering.release} {version}",
         "before": _shown(before),
-        "after": _shown(rendering.objects),
+        "after": _shown(rendering.installed),
     }
 
 

@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from ..colours import other
 from ..errors import Forbidden, NotFound
 from ..kube.kinds import (
+    CRONJOB,
     DEPLOYMENT,
     HPA,
+    JOB,
     LIMITRANGE,
     NODE,
     POD,
@@ -150,6 +152,8 @@ def _permissions(client: KubeClient, plan: Plan) -> t.Iterator[Permission]:
     for obj in (*rendering.objects, *rendering.hooks):
         kind = _served(client, obj)
         yield from (Permission(verb, kind) for verb in ("get", "create", "patch") if kind)
+    if rendering.workers:
+        yield from (Permission(verb, kind) for verb in ("list", "watch") for kind in (CRONJOB, JOB))
     scaled = {"Deployment": DEPLOYMENT, "StatefulSet": STATEFULSET}
     for step in plan.steps:
         if isinstance(step, Scale):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""Whether a second colour fits: ResourceQuota and what the nodes can still take, before anything is created."""
+"""Whether more pods fit: ResourceQuota and what the nodes can still take, before anything is created."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ _POOL_LABELS = (
     "machine.openshift.io/cluster-api-machineset",
 )
 _BYTES = ("memory", "storage")
+SECOND_COLOUR = "The second colour"
 
 
 def quantity(text: t.Any) -> Decimal:
@@ -112,8 +113,10 @@ def defaults_of(limit_ranges: t.Iterable[Obj]) -> Obj:
     return defaults
 
 
-def refuse_over_quota(quotas: t.Iterable[Obj], demands: t.Sequence[Demand], defaults: Obj) -> None:
-    """Refuse what a ResourceQuota would reject pod by pod, with the numbers."""
+def refuse_over_quota(
+    quotas: t.Iterable[Obj], demands: t.Sequence[Demand], defaults: Obj, what: str = SECOND_COLOUR
+) -> None:
+    """Refuse what a ResourceQuota would reject pod by pod, with the numbers; ``what`` is to have room."""
     for quota in quotas:
         counted = [demand for demand in demands if demand.count and _applies(quota, demand.pod, defaults)]
         status = quota.get("status") or {}
@@ -126,7 +129,7 @@ def refuse_over_quota(quotas: t.Iterable[Obj], demands: t.Sequence[Demand], defa
             more = sum((demand.more(key, defaults) for demand in counted), Decimal(0))
             if more > 0 and used + more > quantity(limit):
                 raise Refused(
-                    f"The second colour does not fit the quota: it needs {_show(key, more)} more {resource}, "
+                    f"{what} does not fit the quota: it needs {_show(key, more)} more {resource}, "
                     f"{_show(key, used)} of {limit} are used",
                     where=f"ResourceQuota {name_of(quota)}",
                     remedy="raise the quota, lower replicas or requests, or retire what is idle",
@@ -177,7 +180,13 @@ def _in_scope(expression: Obj, pod: Obj, holds: t.Mapping[str, bool]) -> bool:
     ]
 
 
-def refuse_over_nodes(nodes: t.Sequence[Obj], pods: t.Iterable[Obj], demands: t.Sequence[Demand], defaults: Obj) -> str:
+def refuse_over_nodes(
+    nodes: t.Sequence[Obj],
+    pods: t.Iterable[Obj],
+    demands: t.Sequence[Demand],
+    defaults: Obj,
+    what: str = SECOND_COLOUR,
+) -> str:
     """Refuse what cannot be scheduled even if every constraint but size is ignored; a warning where nodes may grow."""
     usable = [node for node in nodes if _usable(node)]
     if not usable:
@@ -193,9 +202,7 @@ def refuse_over_nodes(nodes: t.Sequence[Obj], pods: t.Iterable[Obj], demands: t.
         need = sum((one.count * _scheduled(one.each(defaults)).get(key, Decimal(0)) for one in demands), Decimal(0))
         room = sum((one.get(key, Decimal(0)) for one in free), Decimal(0))
         if need > room:
-            return _too_big(
-                usable, f"The second colour needs {_show(key, need)} {key}, the nodes have {_show(key, room)} left"
-            )
+            return _too_big(usable, f"{what} needs {_show(key, need)} {key}, the nodes have {_show(key, room)} left")
     return ""
 
 

@@ -19,6 +19,7 @@ QUARANTINED = PREFIX + "quarantined"
 REPLICAS = PREFIX + "replicas"
 MIN_REPLICAS = PREFIX + "min-replicas"
 COLOUR = PREFIX + "colour"
+WORKER = PREFIX + "worker"
 
 HOOK = "helm.sh/hook"
 HELM_RELEASE = "meta.helm.sh/release-name"
@@ -27,6 +28,7 @@ SCALABLE = ("Deployment", "StatefulSet")
 WORKLOADS = (*SCALABLE, "DaemonSet")
 
 _COLOUR_WORD = re.compile(r"(?<![a-z0-9])(?:blue|green)(?![a-z0-9])")
+_COLOUR_PART = re.compile(r"-(?:blue|green)(?![a-z0-9])|^(?:blue|green)-")
 
 
 def meta(obj: Obj) -> Obj:
@@ -61,6 +63,11 @@ def title(obj: Obj) -> str:
 def neutral(name: str) -> str:
     """The same name for both colours: what pairs a workload of blue with its twin in green."""
     return _COLOUR_WORD.sub("*", name)
+
+
+def colourless(name: str) -> str:
+    """A rendered name as people say it: `shop-blue-mailer` is `shop-mailer`."""
+    return _COLOUR_PART.sub("", name)
 
 
 def is_hook(obj: Obj) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..colours import COLOURS, other
 from ..errors import Forbidden, NotFound
-from ..kube.kinds import DEPLOYMENT, HPA, NAMESPACE, STATEFULSET
+from ..kube.kinds import CRONJOB, DEPLOYMENT, HPA, NAMESPACE, STATEFULSET
 from ..traffic.entry import Entry, colour_services
 from ..traffic.observe import observe_entry
 from ..traffic.state import EntryState
@@ -20,11 +20,14 @@ from .objects import (
     HELM_RELEASE,
     QUARANTINED,
     REVISION,
+    SCALABLE,
     VERSION,
     Obj,
     annotations_of,
+    of_kind,
 )
 from .record import Revision, revisions
+from .workers import Worker, marked, worker_of
 
 if t.TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -62,6 +65,7 @@ class Colour:
     endpoints: int = 0
     workloads: tuple[Obj, ...] = ()
     autoscalers: tuple[Autoscaler, ...] = ()
+    cronjobs: tuple[Obj, ...] = ()
     weight: int = 0
 
     @property
@@ -141,6 +145,14 @@ class Have:
         live = self.colours[self.pointed]
         return not live.annotations.get(VERSION) and not live.endpoints and not self.colours[other(self.pointed)].weight
 
+    def workers(self, colour: str, named: t.Container[Key] = ()) -> tuple[Worker, ...]:
+        """What of a colour works by itself. A workload is one if it is named, or a release called it or its twin so."""
+        called = {worker_of(obj).twin for one in self.colours.values() for obj in one.workloads if marked(obj)}
+        side = self.colours[colour]
+        found = [worker_of(obj) for obj in side.workloads]
+        chosen = [one for one in found if one.key in named or (one.twin in called and one.key not in side.behind)]
+        return (*chosen, *map(worker_of, side.cronjobs))
+
     @property
     def live(self) -> str:
         return "" if self.first else self.pointed
@@ -156,7 +168,7 @@ class Have:
             "first": self.first,
             "previous": self.entry.previous,
             "versions": {name: colour.version for name, colour in self.colours.items()},
-            "colours": {name: colour.report() for name, colour in self.colours.items()},
+            "colours": self.sides(),
             "history": {
                 name: [
                     {"revision": one.number, "status": one.status, "modified": int(one.modified)}
@@ -166,19 +178,28 @@ class Have:
             },
         }
 
+    def sides(self) -> dict[str, dict[str, t.Any]]:
+        """Both colours, and how much of what works by itself each of them has at work."""
+        return {
+            name: {**colour.report(), "workers": {one.title: one.size for one in self.workers(name)}}
+            for name, colour in self.colours.items()
+        }
+
 
 def observe(client: KubeClient, target: Target) -> Have:
     """Read it all concurrently; a namespace or an entry that is missing is an error."""
     releases = [target.release(colour) for colour in COLOURS]
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         existing = pool.submit(client.get, NAMESPACE, target.namespace)
         entry = pool.submit(observe_entry, client, target.entry, target.services)
         records = pool.submit(revisions, client, target.namespace, releases)
         workloads = [pool.submit(client.list, kind, target.namespace) for kind in (DEPLOYMENT, STATEFULSET)]
         autoscalers = pool.submit(client.list, HPA, target.namespace)
+        cronjobs = pool.submit(_cronjobs, client, target.namespace)
         _require_namespace(existing, target.namespace)
         state, found = entry.result(), records.result()
         owned = [obj for reading in workloads for obj in reading.result()]
+        owned += cronjobs.result()
         colours = {colour: _colour(target, colour, state, found, owned, autoscalers.result()) for colour in COLOURS}
     return Have(target, state, colours, found)
 
@@ -197,15 +218,24 @@ def _require_namespace(reading: t.Any, namespace: str) -> None:
         )
 
 
+def _cronjobs(client: KubeClient, namespace: str) -> list[Obj]:
+    """None where they may not be read: whoever stages one needs that right, so there is none of a colour."""
+    try:
+        return client.list(CRONJOB, namespace)
+    except Forbidden:
+        return []
+
+
 def _colour(
     target: Target,
     colour: str,
     entry: EntryState,
     records: t.Mapping[str, list[Revision]],
-    workloads: t.Sequence[Obj],
+    owned: t.Sequence[Obj],
     hpas: t.Sequence[Obj],
 ) -> Colour:
     release, side = target.release(colour), entry.sides[colour]
+    own = [obj for obj in owned if annotations_of(obj).get(HELM_RELEASE) == release]
     return Colour(
         colour,
         release,
@@ -213,7 +243,8 @@ def _colour(
         next(iter(records[release]), None),
         side.obj,
         len(side.ready),
-        tuple(obj for obj in workloads if annotations_of(obj).get(HELM_RELEASE) == release),
+        tuple(of_kind(own, *SCALABLE)),
         tuple(autoscaler_of(obj) for obj in hpas if annotations_of(obj).get(HELM_RELEASE) == release),
+        tuple(of_kind(own, CRONJOB.kind)),
         entry.weights[colour],
     )

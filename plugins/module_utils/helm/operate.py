@@ -17,12 +17,14 @@ from . import guards
 from .access import environment
 from .apply import Executor
 from .capabilities import capabilities
+from .capacity import Key
 from .cli import Helm
 from .decide import Want, decide
 from .difference import differences
 from .observe import Have, Target, observe
 from .plan import Plan
 from .ready import Proof
+from .rest import Quiet
 from .source import Prepared, Rendering, Source, Workshop, prepare
 
 if t.TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Request:
     helm_binary: str
     check: bool = False
     diff: bool = False
+    workers: tuple[Key, ...] = ()
 
 
 @dataclass
@@ -69,9 +72,22 @@ class Outcome:
             "digest": self.digest,
             "capacity": {f"{kind}/{name}": count for (kind, name), count in sorted(self.plan.capacity.items())},
             "plan": self.plan.sentences(),
-            "colours": {colour: self.after.colours[colour].report() for colour in COLOURS},
+            "workers": self._workers(),
+            "colours": self.after.sides(),
             "seconds": round(self.seconds, 2),
         }
+
+    def _workers(self) -> list[str]:
+        """What works by itself in either colour, once it is there."""
+        rendered = self.plan.rendering.workers if self.plan.rendering else ()
+        there = [one for colour in COLOURS for one in self.have.workers(colour)]
+        return sorted({one.title for one in (*rendered, *there)})
+
+
+def _executor(client: KubeClient, helm: Helm, request: Request, plan: Plan, book: Book, deadline: float) -> Executor:
+    target = request.target
+    proof = Proof(client, target, plan.capacity, request.stable, book.check, live=request.want.state == "handed_over")
+    return Executor(client, helm, target.namespace, deadline, proof, Quiet(client, target.namespace, book.check))
 
 
 def operate(client: KubeClient, request: Request, book: Book | None = None) -> Outcome:
@@ -90,8 +106,7 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
         version = request.want.version if plan.rendering else have.colours[plan.target].version
         changed = plan.changes
         if plan.steps and not request.check:
-            proof = Proof(client, request.target, plan.capacity, request.stable, book.check)
-            executor = Executor(client, helm, request.target.namespace, started + request.want.timeout, proof)
+            executor = _executor(client, helm, request, plan, book, started + request.want.timeout)
             with book.step(title(request), seen(have), plan.sentences()) as done:
                 changed = executor.carry_out(plan)
                 done({"version": version, "digest": digest, "plan": plan.sentences()})
@@ -104,6 +119,7 @@ def title(request: Request) -> str:
     texts = {
         "staged": machine.stage,
         "warm": machine.warm,
+        "handed_over": machine.hand_over,
         "settled": machine.settle,
         "retired": machine.retire,
         "absent": machine.remove,
@@ -113,9 +129,8 @@ def title(request: Request) -> str:
 
 def seen(have: Have) -> dict[str, t.Any]:
     """What the ledger keeps of both colours."""
-    kept = ("version", "digest", "revision", "status", "ready", "desired", "weight", "quarantined")
-    reports = {colour: have.colours[colour].report() for colour in COLOURS}
-    return {colour: {key: report[key] for key in kept} for colour, report in reports.items()}
+    kept = ("version", "digest", "revision", "status", "ready", "desired", "weight", "quarantined", "workers")
+    return {colour: {key: report[key] for key in kept} for colour, report in have.sides().items()}
 
 
 def _see(client: KubeClient, request: Request, helm: Helm, folder: str) -> tuple[Have, dict[str, Rendering]]:
@@ -137,7 +152,9 @@ def _prepare(client: KubeClient, request: Request, helm: Helm, folder: str) -> P
         usable = pool.submit(helm.version)
         able = capabilities(client) if source.kind == "helm" else None
         usable.result()
-    workshop = Workshop(folder, helm, request.target.name, request.want.version)
-    if able is not None:
-        workshop = Workshop(folder, helm, request.target.name, request.want.version, able)
+    known = {} if able is None else {"capabilities": able}
+    target = request.target
+    workshop = Workshop(
+        folder, helm, target.name, request.want.version, workers=request.workers, services=target.services, **known
+    )
     return prepare(source, workshop)

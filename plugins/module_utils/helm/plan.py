@@ -44,7 +44,9 @@ class Install:
 
     def __str__(self) -> str:
         verb = "install" if self.fresh else "upgrade"
-        return f"{verb} release {self.rendering.release} with version {self.version}"
+        resting = ", ".join(one.title for one in self.rendering.workers)
+        at_rest = f", at rest: {resting}" if resting else ""
+        return f"{verb} release {self.rendering.release} with version {self.version}{at_rest}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,40 @@ class Scale:
 
     def __str__(self) -> str:
         return f"scale {self.workload[0]} {self.workload[1]} to {self.replicas}"
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Stop what works, in one write that also remembers the size it comes back with."""
+
+    worker: Key
+    size: int
+
+    def __str__(self) -> str:
+        return f"let {self.worker[0]} {self.worker[1]} rest"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Start what rested."""
+
+    worker: Key
+    size: int
+
+    def __str__(self) -> str:
+        size = "" if self.worker[0] == "CronJob" else f" with {self.size}"
+        return f"let {self.worker[0]} {self.worker[1]} work{size}"
+
+
+@dataclass(frozen=True)
+class AwaitRest:
+    """Wait until no pod and no running Job of these is left."""
+
+    colour: str
+    workers: tuple[Key, ...]
+
+    def __str__(self) -> str:
+        return f"wait until nothing of {self.colour} works any more"
 
 
 @dataclass(frozen=True)
@@ -134,7 +170,8 @@ class Uninstall:
 
 
 Step: t.TypeAlias = (
-    "Recover | CreateShared | Install | Scale | Hold | Release | Prove | Disavow | Certify | Quarantine | Uninstall"
+    "Recover | CreateShared | Install | Scale | Rest | Work | AwaitRest | Hold | Release | Prove | Disavow | Certify"
+    " | Quarantine | Uninstall"
 )
 
 
@@ -150,7 +187,7 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        return any(not isinstance(step, Prove | CreateShared) for step in self.steps)
+        return any(not isinstance(step, Prove | CreateShared | AwaitRest) for step in self.steps)
 
     @property
     def installs(self) -> bool:

@@ -27,13 +27,17 @@ SHOWN = 2
 
 @dataclass
 class Proof:
-    """The proof for one component; `stable` seconds without a restart are part of it, `check` may end it early."""
+    """The proof for one component; `stable` seconds without a restart are part of it, `check` may end it early.
+
+    Of the `live` colour it is about what works by itself.
+    """
 
     client: KubeClient
     target: Target
     capacity: t.Mapping[Key, int]
     stable: float
     check: t.Callable[[], None] = lambda: None
+    live: bool = False
 
     def __call__(self, colour: str, deadline: float) -> None:
         """Return when the colour is ready; NotReady, with the evidence, when it cannot become so in time."""
@@ -65,8 +69,8 @@ class Proof:
             record=what,
             where=f"release {self.target.release(colour)} in namespace {self.target.namespace}; missing: "
             + ("; ".join(verdict.missing[:SHOWN]) or "nothing"),
-            remedy="read the evidence in this result, correct the version or its configuration, and stage it again; "
-            "the live colour was not touched",
+            remedy="read the evidence in this result, correct the version or its configuration, "
+            + ("or go back" if self.live else "and stage it again; the live colour was not touched"),
             last_words=words,
             problems=[problem.report() for problem in verdict.problems],
             missing=verdict.missing,

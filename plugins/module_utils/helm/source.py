@@ -12,11 +12,31 @@ from dataclasses import dataclass, field
 
 from ..errors import Refused, ReleaseError
 from .access import write_private
+from .capacity import Key
 from .cli import Capabilities, Chart, Helm, run
 from .content import digest, parse, without_generated
 from .objects import Obj, containers, is_hook, kind_name, pod_template
+from .workers import Worker, at_rest, workers_in
 from .wrap import Image, repository_of, wrap, write_chart
 
+SOURCE: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "kind": {"type": "str", "choices": ["helm", "manifests", "kustomize"], "required": True},
+        "chart": {"type": "str"},
+        "repo": {"type": "str"},
+        "chart_version": {"type": "str"},
+        "values": {"type": "dict"},
+        "path": {"type": "path"},
+        "image": {"type": "str"},
+    },
+    "required_if": [
+        ("kind", "helm", ("chart",)),
+        ("kind", "manifests", ("path",)),
+        ("kind", "kustomize", ("path",)),
+    ],
+}
+"""The option `source`; the twin of the doc fragment ``source``."""
 _YAML = (".yaml", ".yml", ".json")
 
 
@@ -49,17 +69,28 @@ class Rendering:
     digest: str
     chart: Chart
     values: str
+    workers: tuple[Worker, ...] = ()
+
+    @property
+    def installed(self) -> list[Obj]:
+        """The objects as they are installed, with what works by itself at rest."""
+        return at_rest(self.objects, self.workers)
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where renderings are made: a private folder, the tools, and what they need to know."""
+    """Where renderings are made: a private folder, the tools, and what they need to know.
+
+    ``services`` are those of the colours, ``workers`` the workloads that work by themselves, without their colour.
+    """
 
     folder: str
     helm: Helm
     name: str
     version: str
     capabilities: Capabilities = field(default_factory=Capabilities)
+    workers: tuple[Key, ...] = ()
+    services: t.Mapping[str, str] = field(default_factory=dict)
 
     def release(self, colour: str) -> str:
         return f"{self.name}-{colour}"
@@ -103,15 +134,22 @@ class Prepared:
         found = parse(text, f"chart {chart.reference}")
         hooks = [obj for obj in found if is_hook(obj)]
         objects = [obj for obj in found if not is_hook(obj)]
-        return Rendering(colour, release, objects, [], hooks, digest(found), chart, self.values)
+        own = self._workers(colour, objects)
+        return Rendering(colour, release, objects, [], hooks, digest(found), chart, self.values, own)
 
     def _wrapped(self, colour: str) -> Rendering:
         release = self.workshop.release(colour)
         parts = wrap(self.manifests, colour, Image(self.source.image, self.workshop.version))
+        own = self._workers(colour, parts.coloured)
         folder = os.path.join(self.workshop.folder, release)
         shutil.rmtree(folder, ignore_errors=True)
         chart = Chart(write_chart(folder, self.workshop.name, self.workshop.version, parts.coloured))
-        return Rendering(colour, release, parts.coloured, parts.shared, [], digest(parts.coloured), chart, self.values)
+        content = digest(parts.coloured)
+        return Rendering(colour, release, parts.coloured, parts.shared, [], content, chart, self.values, own)
+
+    def _workers(self, colour: str, objects: t.Sequence[Obj]) -> tuple[Worker, ...]:
+        shop = self.workshop
+        return workers_in(objects, shop.workers, shop.services.get(colour, ""), shop.release(colour))
 
     def _require_image(self, rendering: Rendering) -> None:
         """A chart told to run another version than the release is about would prove the wrong thing."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import Refused
 from ..helm.objects import Obj, clone, containers, pod_template
+from ..helm.wrap import repository_of
 from ..kube.patches import pointer
 from .model import Image, Key, Op, key_of, titled
 
@@ -37,8 +38,8 @@ def _container(obj: Obj, image: Image) -> Obj:
     if not image.container and len(main) == 1:
         only: Obj = main[0]
         return only
-    found = [one for one in every if one["name"] == image.container]
-    if not found:
+    found = [one for one in every if one["name"] == image.container] if image.container else _running(every, image)
+    if len(found) != 1:
         names = ", ".join(str(one["name"]) for one in every)
         what = f"has no container {image.container}" if image.container else "has several containers"
         raise Refused(
@@ -47,6 +48,11 @@ def _container(obj: Obj, image: Image) -> Obj:
             remedy="set container to one of these",
         )
     return found[0]
+
+
+def _running(every: Sequence[Obj], image: Image) -> list[Obj]:
+    """The containers that run another tag of the image."""
+    return [one for one in every if repository_of(str(one.get("image", ""))) == repository_of(image.image)]
 
 
 def images_of(obj: Mapping[str, Any]) -> dict[str, str]:

@@ -31,9 +31,17 @@ def titled(key: Key) -> str:
     return " ".join(key)
 
 
+def is_named(key: Key, names: Iterable[str]) -> bool:
+    """Whether one of the names, each a name or ``Kind/name``, is that of the object."""
+    return bool({key[1], "/".join(key)} & set(names))
+
+
 @dataclass(frozen=True)
 class Image:
-    """One container of one workload and the image it is to run; without ``container`` the only one there is."""
+    """One container of one workload and the image it is to run.
+
+    Without ``container`` it is the only one there is, or the one that runs another tag of the image.
+    """
 
     kind: str
     name: str
@@ -60,8 +68,6 @@ class Strategy:
         """The ``strategy`` of a Deployment that has ``present`` so far."""
         wanted = {"maxUnavailable": self.max_unavailable, "maxSurge": self.max_surge}
         given = {name: value for name, value in wanted.items() if value is not None}
-        if not given:
-            return dict(present)
         return {"type": "RollingUpdate", "rollingUpdate": {**(present.get("rollingUpdate") or {}), **given}}
 
 
@@ -88,7 +94,7 @@ class Waves:
 
     def number(self, key: Key) -> int:
         for number, wave in enumerate(self.names, 1):
-            if key[1] in wave or "/".join(key) in wave:
+            if is_named(key, wave):
                 return number
         return len(self.names) + 1
 
@@ -109,7 +115,10 @@ class Waves:
 
 @dataclass(frozen=True)
 class Want:
-    """What is asked for: ``name`` of the release unit, its ``version``, and how to go there."""
+    """What is asked for: ``name`` of the release unit, its ``version``, and how to go there.
+
+    ``only`` names the workloads that go back while the rest of the release stays; all go if it is empty.
+    """
 
     name: str
     namespace: str
@@ -118,6 +127,7 @@ class Want:
     strategy: Strategy = Strategy()
     force: bool = False
     keep_budgets: bool = True
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -16,7 +16,7 @@ from .images import named, with_images
 from .model import CONTROLLERREVISION, WORKLOADS, Key, Want, key_of, titled
 from .record import ROLLOUT, Record, Unit, record_of
 from .shape import Change, how_of, scaled_by, shaped
-from .source import IMAGE, Source
+from .source import IMAGE, Source, check_once
 from .write import HEAD, send
 
 if TYPE_CHECKING:
@@ -73,26 +73,29 @@ def unit_of(client: KubeClient, want: Want) -> Unit | None:
     return Unit.read((obj.get("data") or {}).get("unit", ""), where) if obj else None
 
 
-def changes(client: KubeClient, want: Want, source: Source, have: Have) -> list[Change]:
-    """Every object of the source, as it is and as it would be; nothing is written."""
-    objects = _wanted(want, source, have)
+def changes(client: KubeClient, want: Want, sources: Sequence[Source], have: Have) -> list[Change]:
+    """Every object of the rendered sources, as it is and as it would be; nothing is written."""
+    wanted = [(obj, how_of(source.kind)) for source in sources for obj in _objects(source, have)]
+    objects = [obj for obj, _how in wanted]
+    check_once(objects)
     scaled = scaled_by([*have.autoscalers, *of_kind(objects, "HorizontalPodAutoscaler")])
     dry = client.beside(dry_run=True)
 
-    def look(obj: Obj) -> Change:
+    def look(one: tuple[Obj, str]) -> Change:
+        obj, how = one
         kind = client.resolve(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
         key = key_of(obj)
         live = have.workloads.get(key) if key[0] in WORKLOADS else client.get(kind, key[1], want.namespace)
-        change = Change(kind, shaped(obj, live, scaled, want.strategy), live, how_of(source.kind))
+        change = Change(kind, shaped(obj, live, scaled, want.strategy), live, how)
         present = annotations_of(live).get(ROLLOUT) if live else None
         return replace(change, would=send(dry, change, present, want.namespace, want.force))
 
-    return at_once(look, objects)
+    return at_once(look, wanted)
 
 
-def _wanted(want: Want, source: Source, have: Have) -> list[Obj]:
+def _objects(source: Source, have: Have) -> list[Obj]:
     if source.kind != IMAGE:
-        return source.rendered(want.namespace)
+        return list(source.objects)
     live = [have.workloads[key] for key in named(source.images) if key in have.workloads]
     return with_images(live, source.images)
 

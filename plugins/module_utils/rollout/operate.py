@@ -9,18 +9,18 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Refused
 from ..release import machine
 from ..release.journal import Book
 from . import restore
 from .apply import Executor, dry
 from .budgets import broken_by, check_budgets, check_rolls
 from .differ import differences
-from .images import images_of
-from .model import WORKLOADS, Key, Want
+from .model import WORKLOADS, Want
 from .observe import Have, changes, marked, observe
-from .plan import Plan, decide
+from .plan import Plan, decide, untouched
 from .record import RELEASED, RESTORED
-from .source import Source
+from .source import Source, digest_of, rendered
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -32,11 +32,15 @@ class Request:
 
     want: Want
     state: str
-    source: Source | None
+    sources: tuple[Source, ...]
     policy: str
     timeout: float
     stable: float
     diff: bool = False
+
+    def __post_init__(self) -> None:
+        if self.want.only and self.state != RESTORED:
+            raise Refused("A part can be restored, not released", where="option only", remedy="leave it out")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Outcome:
     seconds: float
     warnings: list[str]
     diff: list[dict[str, str]] = field(default_factory=list)
+    digest: str = ""
 
     def report(self) -> dict[str, Any]:
         unit = self.plan.unit.now(self.plan.ends) if self.plan.changes else self.have.unit
@@ -56,6 +61,7 @@ class Outcome:
             "changed": self.plan.changes,
             "release": unit.release if unit else "",
             "version": unit.version if unit else "",
+            "digest": self.digest,
             "plan": self.plan.sentences(),
             "workloads": workloads(self.plan, self.have),
             "left": list(self.plan.left),
@@ -66,6 +72,7 @@ class Outcome:
 def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
     """Release or restore as one step of the release's book; in check mode the API server only checks the writes."""
     started, want = time.monotonic(), request.want
+    request = replace(request, sources=rendered(request.sources, want.namespace))
     have = observe(client, want)
     plan, warnings = _decide(client, request, have)
     diff = differences(plan) if request.diff else []
@@ -80,7 +87,8 @@ def operate(client: KubeClient, request: Request, book: Book) -> Outcome:
             executor.carry_out(plan)
     elif request.state == RESTORED:
         dry(client, plan, want)
-    return Outcome(request, have, plan, time.monotonic() - started, warnings, diff)
+    asked = digest_of(request.sources) if request.sources else ""
+    return Outcome(request, have, plan, time.monotonic() - started, warnings, diff, asked)
 
 
 def title(request: Request) -> str:
@@ -91,7 +99,7 @@ def title(request: Request) -> str:
 
 def _decide(client: KubeClient, request: Request, have: Have) -> tuple[Plan, list[str]]:
     want = replace(request.want, force=True) if request.state == RESTORED else request.want
-    found = changes(client, want, request.source, have) if request.source else []
+    found = changes(client, want, request.sources, have) if request.sources else []
     if request.state == RESTORED:
         return restore.decide(want, have, marked(client, want, have), request.policy, found), []
     check_rolls(found)
@@ -106,9 +114,4 @@ def workloads(plan: Plan, have: Have) -> list[dict[str, Any]]:
     """Every workload of the plan: what becomes of it, with its images before and after."""
     written = {write.key: write.report() for write in plan.writes if write.key[0] in WORKLOADS}
     concerned = dict.fromkeys([*written, *(key for wave in plan.waves for key in wave.keys)])
-    return [written.get(key) or _untouched(key, have) for key in concerned]
-
-
-def _untouched(key: Key, have: Have) -> dict[str, Any]:
-    images = images_of(have.workloads.get(key) or {})
-    return {"kind": key[0], "name": key[1], "before": images, "after": images, "done": "nothing", "revision": ""}
+    return [written.get(key) or untouched(key, have) for key in concerned]

@@ -65,7 +65,8 @@ class Step:
 
     def report(self) -> dict[str, Any]:
         done = "created" if self.change.live is None else "changed"
-        return {**_told(self.key, self.change.live, self.change.would), "done": done, "revision": self.record.revision}
+        told = _told(self.key, self.record.as_before(self.key), self.change.would)
+        return {**told, "done": done, "revision": self.record.revision}
 
     def carry_out(self, client: KubeClient, want: Want) -> Obj | None:
         return send(client, self.change, self.record.text(), want.namespace, want.force)
@@ -90,14 +91,26 @@ class Return:
 
     def report(self) -> dict[str, Any]:
         done = "restored" if self.body else "deleted"
-        return {**_told(self.key, self.obj, self.body), "done": done, "revision": ""}
+        body = {**self.body, "kind": self.key[0]} if self.body else None
+        return {**_told(self.key, self.obj, body), "done": done, "revision": ""}
 
     def carry_out(self, client: KubeClient, want: Want) -> Obj | None:
         return give_back(client, self, want.namespace)
 
 
 def _told(key: Key, before: Obj | None, after: Obj | None) -> dict[str, Any]:
-    return {"kind": key[0], "name": key[1], "before": images_of(before or {}), "after": images_of(after or {})}
+    pods = ((after or before or {}).get("spec") or {}).get("replicas")
+    told = {"kind": key[0], "name": key[1], "before": images_of(before or {}), "after": images_of(after or {})}
+    return told if pods is None else {**told, "pods": pods}
+
+
+def untouched(key: Key, have: Have) -> dict[str, Any]:
+    """A workload that is as it has to be; before is what it was when an unfinished release began."""
+    obj = have.workloads.get(key) or {}
+    record = record_of(obj) if obj and have.unit and have.unit.unfinished else None
+    mine = record is not None and have.unit is not None and record.release == have.unit.release
+    before = record.as_before(key) if record and mine else obj
+    return {**_told(key, before, obj), "done": "nothing", "revision": ""}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class Record:
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
+    def as_before(self, key: Key) -> Obj | None:
+        """As much of the object as is kept of what it was."""
+        return {**self.before, "kind": key[0]} if self.before else None
+
     def checked(self, key: Key) -> Record:
         """``Refused`` when an object cannot carry it."""
         if len(self.text().encode()) > LARGEST:

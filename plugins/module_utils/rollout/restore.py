@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import Refused
 from ..helm.objects import Obj, clone, meta
-from .model import WORKLOADS, Key, Want, key_of, titled
+from .model import WORKLOADS, Key, Want, is_named, key_of, titled
 from .observe import Have, Marked, revision_named
 from .plan import FIRST, Plan, Return, Wave, workloads_of
 from .record import APPLY, PATCH, RESTORED, RETURNING, Unit, content
@@ -31,26 +31,53 @@ def decide(want: Want, have: Have, found: Sequence[Marked], policy: str, previou
     unit = have.unit
     if unit is None or unit.version != want.version or unit.state == RESTORED:
         return Plan(None, unit or Unit("", want.version, RESTORED), RESTORED, ())
+    if want.only:
+        _check_alone(want, have, unit)
     by_key = {change.key: change for change in previous}
     returns, left = [], []
     for one in found:
         if one.key[0] in WORKLOADS:
-            returns.append(_workload(have, one, policy, by_key))
-        elif one.record.before is None or policy == REVISION:
+            returns += [_workload(have, one, policy, by_key)] if _goes(want, one.key) else []
+        elif want.only or one.record.before is None or policy == REVISION:
             left.append(titled(one.key))
         else:
             returns.append(_other(one, policy, by_key))
     lost = [change for change in previous if not change.is_workload and change.live is None]
     returns += [Return(change.kind, change.body, change.body, APPLY) for change in lost]
-    waves = _waves(unit, have, returns)
-    return Plan(unit, unit.now(RETURNING), RESTORED, tuple(waves), tuple(left))
+    waves = tuple(_waves(want, unit, have, returns))
+    if want.only:
+        return Plan(unit, unit, unit.state, waves, tuple(left))
+    return Plan(unit, unit.now(RETURNING), RESTORED, waves, tuple(left))
 
 
-def _waves(unit: Unit, have: Have, returns: Sequence[Return]) -> list[Wave]:
+def _goes(want: Want, key: Key) -> bool:
+    return not want.only or is_named(key, want.only)
+
+
+def _check_alone(want: Want, have: Have, unit: Unit) -> None:
+    """``Refused`` for names of nothing, and for a release that is neither there nor gone: that goes as a whole."""
+    there = {*have.workloads, *unit.keys}
+    astray = [name for name in want.only if not any(is_named(key, (name,)) for key in there)]
+    if astray:
+        raise Refused(
+            f"No workload is called {', '.join(astray)}. Nothing was changed",
+            where="option only",
+            remedy="name workloads of the release, as name or as Kind/name",
+        )
+    if unit.unfinished:
+        raise Refused(
+            f"The release of {unit.version} did not come to its end, so no part of it goes back alone. "
+            "Nothing was changed",
+            where=want.where,
+            remedy="go on with it, or restore all of it",
+        )
+
+
+def _waves(want: Want, unit: Unit, have: Have, returns: Sequence[Return]) -> list[Wave]:
     """What went back already, by a run that did not end, is waited for in the last wave."""
     deleted = {one.key for one in returns if one.body is None}
     numbers = {one.key: one.wave for one in returns}
-    keys = [key for key in workloads_of(unit) if key in have.workloads and key not in deleted]
+    keys = [key for key in workloads_of(unit) if key in have.workloads and key not in deleted and _goes(want, key)]
     waves = [Wave(tuple(one for one in returns if one.wave == FIRST))]
     for number in sorted({*(one.wave for one in returns), *(numbers.get(key, 1) for key in keys)} - {FIRST})[::-1]:
         writes = tuple(one for one in returns if one.wave == number)

@@ -61,11 +61,9 @@ def shaped(obj: Obj, live: Obj | None, scaled: Container[Key], strategy: Strateg
     body.pop("status", None)
     for name in (*_SERVERS, "namespace"):
         meta(body).pop(name, None)
-    if kind_name(body) == "Deployment":
+    if kind_name(body) == "Deployment" and strategy != Strategy():
         present = body["spec"].get("strategy") or ((live or {}).get("spec") or {}).get("strategy") or {}
-        chosen = strategy.over(present)
-        if chosen != present:
-            body["spec"]["strategy"] = chosen
+        body["spec"]["strategy"] = strategy.over(present)
     return without_replicas(body, live) if key_of(body) in scaled else body
 
 

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""What is to be released: images of named containers, rendered objects, or a kustomization."""
+"""What is to be released: images of named containers, rendered objects, or a kustomization; or several of them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import Refused
 from ..helm import source as files
 from ..helm.cli import Helm
-from ..helm.content import parse
+from ..helm.content import digest, parse
 from ..helm.objects import Obj, meta
 from .images import with_images
 from .model import Image, key_of, titled
@@ -43,7 +44,7 @@ class Source:
         if not objects:
             raise Refused("The source holds no object", where="option source", remedy="render it first")
         _check_namespace(objects, namespace)
-        _check_once(objects)
+        check_once(objects)
         return objects
 
     def _read(self, namespace: str) -> list[Obj]:
@@ -65,7 +66,20 @@ def _check_namespace(objects: Sequence[Obj], namespace: str) -> None:
         )
 
 
-def _check_once(objects: Sequence[Obj]) -> None:
+def rendered(sources: Iterable[Source], namespace: str) -> tuple[Source, ...]:
+    """The same with their objects, the images already set; a source of images has none."""
+    return tuple(
+        one if one.kind == IMAGE else replace(one, objects=tuple(one.rendered(namespace)), images=()) for one in sources
+    )
+
+
+def digest_of(sources: Iterable[Source]) -> str:
+    """What rendered sources ask for, whatever the cluster has; the order of the sources is part of it."""
+    held = [{"images": [asdict(image) for image in one.images], "objects": digest(one.objects)} for one in sources]
+    return f"sha256:{hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()}"
+
+
+def check_once(objects: Sequence[Obj]) -> None:
     keys = [key_of(obj) for obj in objects]
     twice = sorted({titled(key) for key in keys if keys.count(key) > 1})
     if twice:

@@ -45,15 +45,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ask
     return run_module
 
 
-def test_what_was_done_is_reported(run: Run, asked: list[Request]) -> None:
+def test_what_was_done_is_reported(run: Run, asked: list[Request], warned: list[str]) -> None:
     result = run(source=IMAGES, _ansible_diff=True)
     assert (result["changed"], result["release"], result["version"], result["seconds"]) == (True, "id", "2", 1.23)
     assert result["plan"] == ["change Deployment api: app app:2", "wait until Deployment api is ready"]
     (api,) = result["workloads"]
     assert (api["before"], api["after"], api["done"]) == ({"app": "app:1"}, {"app": "app:2"}, "changed")
-    assert (result["diff"], "mind the budget" in str(result["warnings"])) == ([{"before": "a", "after": "b"}], True)
-    assert asked[0].source
-    assert asked[0].source.images == (Image("Deployment", "api", "app:2"),)
+    assert (result["diff"], warned) == ([{"before": "a", "after": "b"}], ["mind the budget"])
+    assert asked[0].sources[0].images == (Image("Deployment", "api", "app:2"),)
     assert (asked[0].want.keep_budgets, asked[0].want.force, asked[0].stable) == (True, False, 5)
 
 
@@ -61,7 +60,7 @@ def test_a_restore_needs_no_source_unless_it_redeploys(run: Run, asked: list[Req
     run(state="restored")
     run(state="restored", source=IMAGES)
     run(state="restored", source=IMAGES, policy="redeploy")
-    assert [bool(request.source) for request in asked] == [False, False, True]
+    assert [bool(request.sources) for request in asked] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +72,8 @@ def test_a_restore_needs_no_source_unless_it_redeploys(run: Run, asked: list[Req
         ({"source": {"kind": "manifests"}}, "path, objects"),
         ({"source": {"kind": "kustomize", "objects": []}}, "path"),
         ({"source": {"kind": "manifests", "path": "/a", "objects": [{}]}}, "mutually exclusive"),
+        ({"source": IMAGES, "sources": [IMAGES]}, "mutually exclusive"),
+        ({"source": IMAGES, "only": ["api"]}, "restored, not released"),
         ({"source": IMAGES, "name": "Our shop"}, "cannot be part of the name of an object"),
         ({"source": IMAGES, "strategy": {"max_surge": "many"}}, "neither a number of pods nor a percentage"),
     ],

@@ -14,6 +14,7 @@ from ansible_collections.runbook.release.plugins.module_utils.helm.cli import fa
 from ansible_collections.runbook.release.plugins.module_utils.helm.persist import persist
 from ansible_collections.runbook.release.plugins.module_utils.helm.plan import Install, Plan, Uninstall
 from ansible_collections.runbook.release.plugins.module_utils.helm.record import decode, encode
+from ansible_collections.runbook.release.plugins.module_utils.helm.rest import Quiet
 from ansible_collections.runbook.release.plugins.module_utils.kube.backoff import Pacing
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import SECRET
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
@@ -61,7 +62,8 @@ class FakeHelm:
 
 
 def execute(client: Any, helm: FakeHelm, *steps: Any) -> bool:
-    executor = Executor(client, helm, "shop", time.monotonic() + 60, lambda colour, deadline: None)  # type: ignore[arg-type]
+    quiet = Quiet(client, "shop")
+    executor = Executor(client, helm, "shop", time.monotonic() + 60, lambda colour, deadline: None, quiet)  # type: ignore[arg-type]
     return executor.carry_out(Plan("green", steps))
 
 

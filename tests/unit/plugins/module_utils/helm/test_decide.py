@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,17 @@ def test_what_serves_without_proof_is_live_and_not_written() -> None:
 def test_a_live_side_that_is_down_stays_live() -> None:
     down = running("blue", "1", ready=0, weight=100)
     assert decide(have(down, empty("green")), staged(), both()).target == "green"
+
+
+def test_who_releases_hears_of_pods_that_were_for_a_time() -> None:
+    larger = deployment("shop-blue", {"app": "shop-blue"}, 10, status=10)
+    fields = [{"field": "replicas", "was": 3, "set": 10}]
+    record = {"scaled": {"until": "2026-11-21T18:00:00Z", "fields": fields}}
+    larger["metadata"]["annotations"] = {"runbook.release/temporary": json.dumps(record)}
+    plan = decide(have(running("blue", "1", weight=100, workloads=(larger,)), empty("green")), staged(), both())
+    assert plan.capacity == {("Deployment", "shop-green"): 10}
+    assert "Deployment shop-blue is scaled only until 2026-11-21T18:00:00Z" in plan.warnings[0]
+    assert not decide(have(running("blue", "1", weight=100), empty("green")), staged(), both()).warnings
 
 
 def test_the_next_version_goes_to_the_idle_side() -> None:

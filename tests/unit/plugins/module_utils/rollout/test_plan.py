@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Waves
-from ansible_collections.runbook.release.plugins.module_utils.rollout.plan import Step, decide
+from ansible_collections.runbook.release.plugins.module_utils.rollout.plan import Step, decide, untouched
 from ansible_collections.runbook.release.plugins.module_utils.rollout.record import (
     BEGUN,
     LARGEST,
@@ -146,3 +146,17 @@ def test_a_record_survives_its_text() -> None:
     assert record_of(recorded(API, record)) == record
     unit = Unit("id", "2", BEGUN, (("v1", "ConfigMap", "settings"),))
     assert Unit.read(unit.text(), "there") == unit
+
+
+def test_a_release_that_goes_on_tells_what_was_there_before_it_began() -> None:
+    record = Record("shop", "id", 1, "apply", before={"spec": API["spec"]})
+    rolled, more = recorded(NEW_API, record), workload("api", "3")
+    (step,) = decide(WANT, have(rolled, unit=Unit("id", "2", BEGUN)), [change(rolled, more)], "id").writes
+    assert (step.report()["before"], step.report()["after"], step.report()["pods"]) == (
+        {"app": "app:1"},
+        {"app": "app:3"},
+        2,
+    )
+    key = ("Deployment", "api")
+    assert untouched(key, have(rolled, unit=Unit("id", "2", BEGUN)))["before"] == {"app": "app:1"}
+    assert untouched(key, have(rolled, unit=Unit("id", "2", RELEASED)))["before"] == {"app": "app:2"}

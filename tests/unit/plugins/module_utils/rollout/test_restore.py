@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import kind_of
-from ansible_collections.runbook.release.plugins.module_utils.rollout.model import key_of
+from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Want, key_of
 from ansible_collections.runbook.release.plugins.module_utils.rollout.observe import Have, Marked
 from ansible_collections.runbook.release.plugins.module_utils.rollout.plan import Plan, Return
 from ansible_collections.runbook.release.plugins.module_utils.rollout.record import (
@@ -140,3 +141,42 @@ def test_a_redeploy_of_images_writes_the_pod_template_and_nothing_else() -> None
     one = marked(workload("api", "2"), BEFORE)
     plan = decide(WANT, there(one), [one], "redeploy", [change(one.obj, workload("api", "1"), PATCH)])
     assert bodies(plan) == {"api": {"spec": {"template": workload("api", "1")["spec"]["template"]}}}
+
+
+def alone(*names: str) -> Want:
+    return replace(WANT, only=names)
+
+
+def test_alone_only_the_workloads_that_are_named_go_back_and_the_release_stays_the_newest() -> None:
+    found = [
+        marked(workload("proxy"), BEFORE, 1),
+        marked(workload("api"), BEFORE, 2),
+        marked(workload("api", kind="StatefulSet"), BEFORE, 2),
+        marked(configmap("c"), {"data": {}}, 0),
+    ]
+    plan = decide(alone("Deployment/api"), there(*found), found, "manifests")
+    assert [write.key for write in plan.writes] == [("Deployment", "api")]
+    assert [key for wave in plan.waves for key in wave.keys] == [("Deployment", "api")]
+    assert (plan.left, plan.changes) == (("ConfigMap c",), True)
+    assert plan.before == plan.unit.now(plan.ends), "so that the rest can still go back"
+
+
+def test_what_went_back_alone_does_not_go_back_again_and_the_rest_still_does() -> None:
+    gone, rest = workload("api"), marked(workload("web", "2"), BEFORE)
+    unit = Unit("id", "2", RELEASED, (("apps/v1", "Deployment", "api"), ("apps/v1", "Deployment", "web")))
+    seen = Have(unit, {key_of(gone): gone, rest.key: rest.obj}, (), (), ())
+    assert not decide(alone("api"), seen, [rest], "manifests").changes
+    assert set(bodies(decide(WANT, seen, [rest], "manifests"))) == {"web"}
+
+
+@pytest.mark.parametrize("state", [BEGUN, RETURNING])
+def test_of_a_release_that_did_not_come_to_its_end_nothing_goes_back_alone(state: str) -> None:
+    one = marked(workload("api", "2"), BEFORE)
+    with pytest.raises(Refused, match="no part of it goes back alone"):
+        decide(alone("api"), there(one, state=state), [one], "manifests")
+
+
+def test_alone_a_name_of_nothing_is_refused() -> None:
+    one = marked(workload("api", "2"), BEFORE)
+    with pytest.raises(Refused, match="No workload is called StatefulSet/api, db"):
+        decide(alone("api", "StatefulSet/api", "db"), there(one), [one], "manifests")

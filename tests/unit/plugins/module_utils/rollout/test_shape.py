@@ -15,7 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.rollout.budgets im
     check_rolls,
 )
 from ansible_collections.runbook.release.plugins.module_utils.rollout.differ import differences
-from ansible_collections.runbook.release.plugins.module_utils.rollout.images import with_images
+from ansible_collections.runbook.release.plugins.module_utils.rollout.images import images_of, with_images
 from ansible_collections.runbook.release.plugins.module_utils.rollout.model import Image, Strategy
 from ansible_collections.runbook.release.plugins.module_utils.rollout.plan import Plan, Return, Step, Wave
 from ansible_collections.runbook.release.plugins.module_utils.rollout.record import (
@@ -28,7 +28,7 @@ from ansible_collections.runbook.release.plugins.module_utils.rollout.record imp
     record_of,
 )
 from ansible_collections.runbook.release.plugins.module_utils.rollout.shape import patch_of, shaped
-from ansible_collections.runbook.release.plugins.module_utils.rollout.source import Source
+from ansible_collections.runbook.release.plugins.module_utils.rollout.source import Source, digest_of, rendered
 
 from ..traffic.world import apply_ops
 from .scene import change, configmap, workload
@@ -73,6 +73,13 @@ def test_the_strategy_is_for_deployments_and_keeps_what_is_not_given() -> None:
     assert "strategy" not in shaped(workload("queue", kind="StatefulSet"), None, (), strategy)["spec"]
 
 
+def test_a_strategy_that_is_there_already_is_sent_again_for_what_is_left_out_of_an_apply_is_gone() -> None:
+    there = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    body = shaped(API, workload("api", strategy=there), (), Strategy.of({"max_surge": 1, "max_unavailable": 0}))
+    assert body["spec"]["strategy"] == there
+    assert "strategy" not in shaped(API, workload("api", strategy=there), (), Strategy())["spec"]
+
+
 @pytest.mark.parametrize("amount", ["one", "-1", True, 1.5, "25 %"])
 def test_an_amount_that_is_none_is_refused(amount: Any) -> None:
     with pytest.raises(Refused, match=r"strategy\.max_surge"):
@@ -112,9 +119,25 @@ def test_one_of_several_containers_has_to_be_named() -> None:
     both = copy.deepcopy(API)
     both["spec"]["template"]["spec"]["containers"].append({"name": "log", "image": "log:1"})
     with pytest.raises(Refused, match="several containers"):
-        with_images([both], [Image("Deployment", "api", "app:2")])
+        with_images([both], [Image("Deployment", "api", "other:2")])
     (done,) = with_images([both], [Image("Deployment", "api", "log:2", "log")])
     assert [one["image"] for one in done["spec"]["template"]["spec"]["containers"]] == ["app:1", "log:2"]
+
+
+def test_the_container_that_runs_another_tag_of_the_image_need_not_be_named() -> None:
+    both = copy.deepcopy(API)
+    both["spec"]["template"]["spec"]["containers"].append({"name": "log", "image": "r.example:5000/log@sha256:1"})
+    (done,) = with_images([both], [Image("Deployment", "api", "r.example:5000/log:2")])
+    assert images_of(done) == {"app": "app:1", "log": "r.example:5000/log:2"}
+
+
+def test_the_digest_is_of_what_is_asked_for_and_of_nothing_else() -> None:
+    images = Source("image", (Image("Deployment", "api", "app:2"),))
+    manifests = Source("manifests", (Image("Deployment", "web", "app:2"),), objects=(workload("web"),))
+    one, same = (digest_of(rendered([images, manifests], "shop")) for _time in range(2))
+    other = digest_of(rendered([images, replace(manifests, images=())], "shop"))
+    assert one == same != other
+    assert images_of(rendered([manifests], "shop")[0].objects[0]) == {"app": "app:2"}
 
 
 def test_a_source_is_rendered_once_for_its_namespace() -> None:
