@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from types import FrameType
 
-from server import Server
-from settings import Settings, read
+from app.misbehave import crash, grow
+from app.server import Server
+from app.settings import mine
 
 
 def main() -> None:
-    settings = read(os.environ)
-    if settings.fault.crash and not settings.fault.after:
-        crash(settings)
+    settings = mine()
+    fault = settings.fault
+    if fault.crash and not fault.after:
+        crash(settings.version)
     server = Server(settings)
     leave = threading.Event()
 
@@ -28,17 +28,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, begin_to_leave)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     print(f"version {settings.version} listens on port {server.server_port}", flush=True)
-    if settings.fault.crash and not leave.wait(settings.fault.after):
-        crash(settings)
+    if fault.crash and not leave.wait(fault.after):
+        crash(settings.version)
+    if fault.memory_growth and not leave.wait(fault.after):
+        grow(fault.memory_growth, leave)
     leave.wait()
     threading.Event().wait(settings.drain)
     server.shutdown()
     server.wait_until_idle()
-
-
-def crash(settings: Settings) -> None:
-    print(f"fatal: version {settings.version} cannot read its configuration", file=sys.stderr, flush=True)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from metrics import Metrics
-from settings import Settings
+from app.audit import Audit
+from app.endpoint import Endpoint
+from app.metrics import Metrics
+from app.settings import Settings
 
-STREAM = "/stream/"
+AUDIT, METRICS, STREAM = "/audit", "/metrics", "/stream/"
 TICK = 0.1
+JSON = "application/json"
 
 
 class Server(ThreadingHTTPServer):
@@ -24,7 +27,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, settings: Settings) -> None:
         super().__init__(("", settings.port), Handler)
         self.settings = settings
-        self.metrics = Metrics(settings.version)
+        self.metrics = Metrics(settings.version, settings.metrics)
+        self.audit = Audit(settings.database)
         self.started = time.monotonic()
         self.leaving = False
         self._changed = threading.Condition()
@@ -65,33 +69,50 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.enter()
         try:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             begin = time.monotonic()
             path = self.path.partition("?")[0]
-            code = self._stream(path) if path.startswith(STREAM) else self._answer(path)
+            code = self._stream(path) if path.startswith(STREAM) else self._answer(path, request)
             known = path if code != 404 else "unknown"
             self.server.metrics.record(known, code, time.monotonic() - begin)
         finally:
             self.server.exit()
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
-    def _answer(self, path: str) -> int:
-        settings, fault = self.server.settings, self.server.settings.fault
-        if path in settings.health:
-            unready = fault.unready and self.server.faulty
-            return self._send_json(503 if unready else 200, {"status": "unready" if unready else "ok"})
-        if path == "/metrics":
+    def _answer(self, path: str, request: bytes) -> int:
+        fault, faulty = self.server.settings.fault, self.server.faulty
+        if path == METRICS and not (faulty and fault.mute):
             return self._send(200, "text/plain; version=0.0.4", self.server.metrics.text().encode())
-        if self.server.faulty and fault.latency:
+        if faulty and fault.latency:
             time.sleep(fault.latency)
+        endpoint = self.server.settings.endpoints.get(path)
+        if endpoint and endpoint.health:
+            unready = faulty and fault.unready
+            return self._send_json(503, {"status": "unready"}) if unready else self._known(endpoint, request)
         if self.server.fails_now():
-            return self._send_json(500, {"version": settings.version, "error": "internal error"})
-        if path == "/version":
-            return self._send_json(200, {"version": settings.version})
-        if path in settings.answers:
-            return self._send_json(200, settings.answers[path])
-        return self._send_json(404, {"error": "no such path"})
+            return self._send_json(500, {"version": self.server.settings.version, "error": "internal error"})
+        if path == AUDIT:
+            return self._send_json(200, self.server.audit.entries())
+        return self._known(endpoint, request) if endpoint else self._send_json(404, {"error": "no such path"})
+
+    def _known(self, endpoint: Endpoint, request: bytes) -> int:
+        code = self._served(endpoint, request)
+        if endpoint.action:
+            self.server.audit.record(endpoint.action, code)
+        return code
+
+    def _served(self, endpoint: Endpoint, request: bytes) -> int:
+        settings = self.server.settings
+        if self.command != endpoint.method and (self.command, endpoint.method) != ("HEAD", "GET"):
+            return self._send_json(405, {"error": f"{endpoint.method} only"})
+        if endpoint.token and self.headers.get("Authorization") != f"Bearer {settings.token}":
+            return self._send_json(401, {"error": "sign in first"})
+        try:
+            kind, body = endpoint.answer(request, {"{version}": settings.version, "{token}": settings.token})
+        except ValueError as exc:
+            return self._send_json(422, {"error": str(exc)})
+        return self._send(endpoint.code, kind, body)
 
     def _stream(self, path: str) -> int:
         """A response that lasts the given seconds, a line at every tick."""
@@ -112,11 +133,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(TICK)
 
     def _send_json(self, code: int, body: Any) -> int:
-        return self._send(code, "application/json", json.dumps(body).encode())
+        return self._send(code, JSON, json.dumps(body).encode())
 
     def _send(self, code: int, kind: str, body: bytes) -> int:
         self._head(code, kind, {"Content-Length": str(len(body))})
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         return code
 
     def _head(self, code: int, kind: str, headers: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ set -eu
 umask 077
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     printf '%s' "$POSTGRES_PASSWORD" > /tmp/password
-    initdb --username=postgres --pwfile=/tmp/password --auth-host=scram-sha-256 --auth-local=trust \
+    initdb --username="${POSTGRES_USER:-postgres}" --pwfile=/tmp/password --auth-host=scram-sha-256 --auth-local=trust \
         --locale=C.UTF-8 --encoding=UTF8 --no-instructions
     rm /tmp/password
     echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
