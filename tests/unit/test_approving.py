@@ -64,7 +64,7 @@ def plan_of(**more: Any) -> Plan:
         "shift": {"steps": [100], "hold": 10, "drain": 0},
         "witness": {"rate": 20, "error_share": "1 %", "samples": 20},
         **{name: [] for name in ("migrations", "backups", "windows", "freezes")},
-        **{name: {} for name in ("approvals", "gates", "rollback")},
+        **{name: {} for name in ("about", "approvals", "gates", "proven_in", "rollback")},
         **{name: "" for name in ("override", "emergency")},
         "typical_seconds": 600,
         "resumed": False,
