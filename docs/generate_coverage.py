@@ -97,8 +97,7 @@ def _told(count: int) -> list[str]:
     return [
         f"{count} requirements were read out of five runbooks. *Done* is built and tested today. *Planned* waits for a",
         "part that is not built. *Policy* is a person's decision, and the sentence says whose and how it is asked for.",
-        "*Declined* says why. Systems whose releases change workloads in place cannot be released until the part",
-        "`rolling` is there; what is done of them is what holds around it.",
+        "*Declined* says why.",
     ]
 
 

@@ -79,7 +79,7 @@ def _cell(text: Any) -> str:
 
 def _looks(plan: Sequence[Given]) -> Iterator[str]:
     phases = [f"at {one['at']}" if one.get("at") else f"every {one['every']} until {one['until']}" for one in plan]
-    yield f"Looks after the release: {', '.join(phases)}. The first rule that holds decides."
+    yield f"Looks after the release: {', '.join(phases)}. The strongest rule that holds decides, of several the first."
 
 
 def _rule(rule: Given) -> str:

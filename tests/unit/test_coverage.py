@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,11 @@ PARTS = COVERED["parts"]
 
 
 def options() -> set[str]:
-    specs = yaml.safe_load((ROOT / "roles" / "plan" / "meta" / "argument_specs.yml").read_text("utf-8"))
-    return set(specs["argument_specs"]["main"]["options"])
+    """The variables of all roles."""
+    found: set[str] = set()
+    for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
+        found |= set(yaml.safe_load(path.read_text("utf-8"))["argument_specs"].get("main", {}).get("options", {}))
+    return found
 
 
 def is_there(name: str) -> bool:
@@ -50,27 +54,33 @@ def is_there(name: str) -> bool:
     return name in options() or any(place.is_file() for place in places)
 
 
-def named_criteria(value: Any) -> Iterator[str]:
-    """The names of all criteria below a value."""
+def criteria_below(value: Any) -> Iterator[tuple[str, str]]:
+    """Name and kind of source of all criteria below a value."""
     if isinstance(value, dict):
-        if "expect" in value and "name" in value:
-            yield value["name"]
+        if isinstance(value.get("source"), dict) and "expect" in value and "name" in value:
+            yield value["name"], value["source"]["kind"]
         for below in value.values():
-            yield from named_criteria(below)
+            yield from criteria_below(below)
     elif isinstance(value, list):
         for below in value:
-            yield from named_criteria(below)
+            yield from criteria_below(below)
 
 
-CRITERIA = {
-    system: {
-        name
-        for environment in ("prod", "staging")
-        for path in (ROOT / "inventories" / environment / "host_vars" / host).glob("*.yml")
-        for name in named_criteria(yaml.safe_load(path.read_text("utf-8")))
-    }
-    for system, host in HOSTS.items()
+SOURCE_KINDS: dict[tuple[str, str], set[str]] = defaultdict(set)
+for system, host in HOSTS.items():
+    for environment in ("prod", "staging"):
+        for path in (ROOT / "inventories" / environment / "host_vars" / host).glob("*.yml"):
+            for name, kind in criteria_below(yaml.safe_load(path.read_text("utf-8"))):
+                SOURCE_KINDS[system, name].add(kind)
+CRITERIA = {system: {name for of, name in SOURCE_KINDS if of == system} for system in HOSTS}
+SOURCES = {
+    "reports": {"junit", "coverage", "k6", "licences", "sonarqube", "trivy"},
+    "logs": {"alertmanager", "grafana", "opensearch"},
+    "smoke": {"http", "service"},
+    **{name: {name} for name in ("command", "exec", "file", "http", "kubernetes", "model", "prometheus", "redis")},
+    **{name: {name} for name in ("service", "sql")},
 }
+"""The kinds of sources that each means is about."""
 
 
 def test_every_requirement_has_a_fate_and_nothing_else_has() -> None:
@@ -127,6 +137,51 @@ def test_what_a_criterion_does_names_the_criterion() -> None:
     assert silent == []
 
 
+def test_a_criterion_that_does_it_is_of_the_kind_that_is_named() -> None:
+    """Of several criteria one, as some requirements are about two things."""
+    of_another = {
+        one: entry
+        for one, entry in REQUIREMENTS.items()
+        if entry.get("done") in SOURCES
+        and not any(SOURCE_KINDS[GENERATOR.system_of(one), name] & SOURCES[entry["done"]] for name in entry["criteria"])
+    }
+    assert of_another == {}
+
+
+def clauses_below(value: Any) -> Iterator[str]:
+    """The ids that the clauses below a value name."""
+    if isinstance(value, dict):
+        yield from re.findall(r"[A-Z]+-\d{3}", str(value.get("clause", "")))
+        for below in value.values():
+            yield from clauses_below(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from clauses_below(below)
+
+
+def clauses_of(variable: str) -> set[str]:
+    """What one variable of the five systems in production names."""
+    paths = (path for host in HOSTS.values() for path in (ROOT / "inventories/prod/host_vars" / host).glob("*.yml"))
+    return {one for path in paths for one in clauses_below(yaml.safe_load(path.read_text("utf-8")).get(variable))}
+
+
+TASKS, ALERTS = "release_tasks", "release_alerts"
+NAMED_BY = {
+    **dict.fromkeys(("task", "remedy", "scaled", "drill", "database_work", "cache", "certificate"), TASKS),
+    "alerts": ALERTS,
+}
+"""What has to name the clause of a requirement that is done by a means."""
+
+
+@pytest.mark.parametrize("variable", [TASKS, ALERTS])
+def test_what_a_task_or_an_alert_does_is_the_clause_of_one(variable: str) -> None:
+    clauses = clauses_of(variable)
+    silent = [
+        one for one, entry in REQUIREMENTS.items() if NAMED_BY.get(entry.get("done")) == variable and one not in clauses
+    ]
+    assert silent == []
+
+
 def test_what_is_planned_waits_for_a_part_that_says_it_is_of_its_kind() -> None:
     planned = {one: entry["planned"] for one, entry in REQUIREMENTS.items() if "planned" in entry}
     assert set(planned.values()) <= set(PARTS)
@@ -161,3 +216,37 @@ def test_pages_of_defects_name_parts_requirements_and_files_that_are_there(path:
     assert parts <= set(PARTS)
     assert set(re.findall(r"\b(?:PEA|SOL|TEEI|NOVA|PIQ)-\d{3}\b", text)) <= set(KINDS)
     assert [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not (path.parent / link).exists()] == []
+
+
+def decided(path: Path) -> list[list[str]]:
+    """The rows of a page of defects: the defect, what our version does, and where."""
+    rows = [line for line in path.read_text("utf-8").splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+    return [row for row in cells if row[0] != "defect"]
+
+
+def said_of(host: str) -> str:
+    """Everything that a page about a system may name: its inventories, and what reads them."""
+    inventories = [
+        *(ROOT / "inventories").glob(f"*/host_vars/{host}/*.yml"),
+        ROOT / "inventories/systems" / f"{host}.yml",
+    ]
+    code = [path for folder in ("plugins", "roles", "playbooks") for path in (ROOT / folder).rglob("*.*")]
+    texts = [path.read_text("utf-8") for path in (*inventories, *code) if path.suffix in (".yml", ".py")]
+    names = [str(path.relative_to(ROOT)) for path in (*inventories, *code, *(ROOT / "tests" / "unit").glob("*.py"))]
+    roles = [path.name for path in (ROOT / "roles").iterdir()]
+    return "\n".join((*texts, *names, *roles))
+
+
+DEFECTS = {path.stem.rpartition("-")[2]: path for path in sorted((DOCS / "decisions").glob("01[1-5]-*.md"))}
+
+
+@pytest.mark.parametrize("host", HOSTS.values())
+def test_a_defect_is_decided_once_and_what_decides_it_is_there(host: str) -> None:
+    rows = decided(DEFECTS[host])
+    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+    assert len({row[0] for row in rows}) == len(rows) > 20
+    known = said_of(host)
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row[2])]
+    lost = [name for name in named if name not in known and not all(part in known for part in name.split("."))]
+    assert lost == []
