@@ -65,4 +65,8 @@ options:
     type: list
     elements: dict
     default: []
+  proof:
+    description: What proves the version, as RV(runbook.release.release_proof#module:proof) says it.
+    type: dict
+    default: {}
 """

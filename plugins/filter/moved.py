@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import live
 
@@ -14,16 +14,19 @@ name: moved
 short_description: Name what carries the traffic otherwise than was planned
 version_added: 0.1.0
 description:
-  - Takes what M(runbook.release.helm_bluegreen_info) found of each component, and returns one sentence for each that
-    has another colour, another version or another share of the traffic than the plan was made with.
+  - Returns one sentence for each component that has another colour, another version or another share of the traffic
+    than the plan was made with.
 options:
   _input:
-    description: The results of M(runbook.release.helm_bluegreen_info), each with the name of its component in C(item).
-    type: list
-    elements: dict
+    description:
+      - By the name of the component what M(runbook.release.helm_bluegreen_info) found of it, or of what rolls what
+        P(runbook.release.rolled#filter) says of it now.
+    type: dict
     required: true
   planned:
-    description: The results of M(runbook.release.helm_bluegreen) in check mode, by the name of the component.
+    description:
+      - By the name of the component the result of M(runbook.release.helm_bluegreen) in check mode, or what
+        P(runbook.release.rolled#filter) said of it.
     type: dict
     required: true
 author:
@@ -36,7 +39,7 @@ EXAMPLES = r"""
     that: moved | length == 0
     fail_msg: "{{ moved | join('; ') }}"
   vars:
-    moved: "{{ found.results | runbook.release.moved(release_context.components) }}"
+    moved: "{{ {'web': found} | runbook.release.moved(release_context.components) }}"
 """
 
 RETURN = r"""
@@ -50,9 +53,9 @@ _value:
 Obj = Mapping[str, t.Any]
 
 
-def moved(found: Iterable[Obj], planned: Mapping[str, Obj]) -> list[str]:
+def moved(found: Mapping[str, Obj], planned: Mapping[str, Obj]) -> list[str]:
     """Return one sentence for every component whose traffic is not where the plan saw it."""
-    pairs = [(one["item"], live(planned[one["item"]]), live(one)) for one in found]
+    pairs = [(name, live(planned[name]), live(now)) for name, now in found.items()]
     return [
         f"{name} was planned with {before or 'nothing live'}, and now it is {now or 'nothing'}"
         for name, before, now in pairs

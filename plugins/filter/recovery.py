@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.postgres.age import seconds, words
+from ansible_collections.runbook.release.plugins.module_utils.postgres.age import seconds
+from ansible_collections.runbook.release.plugins.module_utils.window.spans import words
 
 DOCUMENTATION = r"""
 name: recovery

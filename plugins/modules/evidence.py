@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: evidence
-short_description: Keep what a colour left behind before it is scaled down
+short_description: Keep what a version left behind before it is scaled down or replaced
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
-  - Reads current and previous logs, events and conditions of the pods and workloads of one colour, all at the same
-    time, and writes them to a folder only the owner can read.
+  - Reads current and previous logs, events and conditions of the pods and workloads of one colour, or of a component
+    that rolls, all at the same time, and writes them to a folder only the owner can read.
   - Secrets and environment variables are not read. What the application itself writes to its log is kept as it is.
 options:
   name:
@@ -30,6 +30,55 @@ options:
     type: str
     choices: [idle, live, blue, green]
     default: idle
+  entry:
+    description:
+      - The object that decides where traffic goes. It has to exist and to name both colours already.
+      - Required, unless O(workloads) are given.
+    type: dict
+    required: false
+    suboptions:
+      kind:
+        description: V(service) is a Service, V(httproute) an HTTPRoute of the Gateway API.
+        type: str
+        required: true
+        choices: [service, httproute]
+      name:
+        description: Name of the object.
+        type: str
+        required: true
+      namespace:
+        description: Namespace of the object and of the colour Services; that of the module if not set.
+        type: str
+  workloads:
+    description: The workloads of a component that rolls, instead of O(entry).
+    type: list
+    elements: dict
+    suboptions:
+      kind:
+        description: Kind of the workload.
+        type: str
+        choices: [Deployment, StatefulSet, DaemonSet]
+        default: Deployment
+      name:
+        description: Name of the workload.
+        type: str
+        required: true
+      container:
+        description: Not looked at.
+        type: str
+  everything:
+    description:
+      - Keep every pod with up to 10 MiB of each log, instead of the five pods in most trouble with their last lines.
+    type: bool
+    default: false
+  lines:
+    description:
+      - How many of the last lines of each log are kept; of those that match, with O(matching).
+      - What was read if not set, which is 500 lines of at most 16 KiB, or all of it with O(everything) or O(matching).
+    type: int
+  matching:
+    description: A regular expression. Only lines are kept in which it is found, and O(everything) is read for them.
+    type: str
   path:
     description: Folder to write to. It is made if it does not exist; files of the same name are overwritten.
     type: path
@@ -69,7 +118,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 colour:
-  description: The colour the evidence is of.
+  description: The colour the evidence is of; empty for workloads that roll.
   type: str
   returned: success
   sample: green
@@ -82,6 +131,10 @@ summary:
     - "Deployment shop-green: 0 of 3 pods ready (0 of 3 pods ready)"
     - "container shop of pod shop-green-7c9b-9kq2m: CrashLoopBackOff (exit code 1, 2 restarts)"
     - "shop-green-7c9b-9kq2m shop: fatal: no such table: settings"
+whole:
+  description: Whether there was anything, no pod was left out, and everything could be read.
+  type: bool
+  returned: success
 files:
   description: Paths of the files, the summary first.
   type: list
@@ -89,41 +142,84 @@ files:
   returned: success
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import gather, summary, write
+from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import LOG_LINES, gather, summary, write
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target, observe
+from ansible_collections.runbook.release.plugins.module_utils.kube.excerpt import excerpt, found
 from ansible_collections.runbook.release.plugins.module_utils.module import (
     ArgumentSpec,
     failing_cleanly,
     kube_argument_spec,
     kube_client,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.in_place import observe as observe_in_place
+from ansible_collections.runbook.release.plugins.module_utils.release.rolling import keys
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
+
+if t.TYPE_CHECKING:
+    from ansible_collections.runbook.release.plugins.module_utils.helm.objects import Obj
+    from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
+
+WORKLOAD = {
+    "kind": {"type": "str", "choices": ["Deployment", "StatefulSet", "DaemonSet"], "default": "Deployment"},
+    "name": {"type": "str", "required": True},
+    "container": {"type": "str"},
+}
 
 
 def argument_spec() -> ArgumentSpec:
+    entry = {**ENTRY_OPTIONS, "entry": {**ENTRY_OPTIONS["entry"], "required": False}}
     own = ArgumentSpec(
         {
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             "colour": {"type": "str", "choices": ["idle", "live", "blue", "green"], "default": "idle"},
+            "workloads": {"type": "list", "elements": "dict", "options": WORKLOAD},
+            "everything": {"type": "bool", "default": False},
+            "lines": {"type": "int"},
+            "matching": {"type": "str"},
             "path": {"type": "path", "required": True},
-        }
+        },
+        required_one_of=[("entry", "workloads")],
+        mutually_exclusive=[("entry", "workloads")],
     )
-    return own.merge(ArgumentSpec(ENTRY_OPTIONS), kube_argument_spec())
+    return own.merge(ArgumentSpec(entry), kube_argument_spec())
+
+
+def whose(client: KubeClient, params: dict[str, t.Any]) -> tuple[str, tuple[Obj, ...]]:
+    """The colour, empty for workloads that roll, and the workloads."""
+    if params["workloads"]:
+        there = observe_in_place(client, params["namespace"], [params]).workloads
+        return "", tuple(there[key] for key in keys(params) if key in there)
+    have = observe(client, Target.of(params))
+    named = {"idle": have.idle or have.pointed, "live": have.pointed}
+    colour = have.colours[named.get(params["colour"], params["colour"])]
+    return colour.colour, colour.workloads
+
+
+def reads_all(params: t.Mapping[str, t.Any]) -> bool:
+    """Whether what is asked for may be in any line of a log."""
+    return bool(params["everything"] or params["matching"] or (params["lines"] or 0) > LOG_LINES)
 
 
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
         params, client = module.params, kube_client(module)
-        have = observe(client, Target.of(params))
-        named = {"idle": have.idle or have.pointed, "live": have.pointed}
-        colour = have.colours[named.get(params["colour"], params["colour"])]
-        found = gather(client, params["namespace"], colour)
-        lines = summary(colour, found)
-        files = [] if module.check_mode else write(params["path"], lines, found)
-        module.exit_json(changed=bool(files), colour=colour.colour, summary=lines, files=files)
+        colour, workloads = whose(client, params)
+        gathered = excerpt(
+            gather(client, params["namespace"], workloads, reads_all(params)),
+            params["lines"] or 0,
+            params["matching"] or "",
+        )
+        lines = summary(colour or params["name"], workloads, gathered)
+        if params["matching"]:
+            lines.append(f"{found(gathered)} lines match {params['matching']}")
+        files = [] if module.check_mode else write(params["path"], lines, gathered)
+        whole = bool(workloads) and not gathered["unreadable"] and not gathered["pods_left_out"]
+        module.exit_json(changed=bool(files), colour=colour, summary=lines, files=files, whole=whole)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ description:
     and become immutable, so that both versions keep the configuration they were made for.
   - A colour counts as running a version only after this module has seen it ready, and as long as Helm installed
     nothing newer. It says so in annotations of the colour Service.
+  - What works without being asked by traffic, CronJobs and O(workers), works in the live colour alone. It is installed
+    at rest, without a pod, and V(handed_over) lets it work once its colour is live.
   - Does not depend on Helm's own waiting. It watches until the workloads are observed, updated, ready and available at
     their capacity, the endpoints of the colour Service are exactly its pods, and nothing restarted for O(stable)
     seconds. A crash loop, an image that cannot be pulled, a probe that gets a wrong answer, or a pod that fits on no
@@ -36,62 +38,51 @@ options:
       - V(staged) makes the idle colour run exactly O(source) with at least the capacity the live colour has now. The
         live colour is not touched. If the live colour runs exactly that already, nothing is done.
       - V(warm) brings the previous version back to the capacity of the live one, so that traffic can return to it.
+      - V(handed_over) lets CronJobs and workers work in the live colour alone. First those of the idle one stop. When
+        no pod and no running Job of them is left, those of the live one start with the size they had, and become ready.
       - V(settled) gives the autoscalers of the live colour their own minimum back, which V(staged) and V(warm) raise to
         the capacity they bring. Nothing is done while both colours carry traffic.
       - V(retired) scales the idle colour down to O(floor) and remembers its size. It also settles the live colour.
       - V(absent) uninstalls the idle colour. It also settles the live colour.
-      - A colour that carries traffic is never written to, scaled down or removed.
+      - A colour that carries traffic is never written to, scaled down or removed. Only what rests there starts to work.
     type: str
-    choices: [staged, warm, settled, retired, absent]
+    choices: [staged, warm, handed_over, settled, retired, absent]
     default: staged
   version:
     description:
       - The version to be staged, as the component will call itself. Required for O(state=staged).
       - With O(state=retired), an idle colour that provably runs another version is left as it is.
     type: str
-  source:
-    description: What to install. Required for O(state=staged).
-    type: dict
-    suboptions:
-      kind:
-        description:
-          - V(helm) is a chart, which Helm installs as it is.
-          - V(manifests) is a file of manifests, or a folder of them.
-          - V(kustomize) is a kustomization, built with C(kustomize) or C(kubectl).
-          - Of manifests and kustomizations, both colours get their own Deployments, StatefulSets, DaemonSets, Jobs,
-            CronJobs, Services, ConfigMaps, Secrets, HorizontalPodAutoscalers and PodDisruptionBudgets. Every
-            other object is shared, created when it is missing, and otherwise left alone.
-        type: str
-        choices: [helm, manifests, kustomize]
-        required: true
-      chart:
-        description: Folder, archive, OCI reference or name of the chart. Required for V(helm).
-        type: str
-      repo:
-        description: URL of the chart repository, when O(source.chart) is a name in one.
-        type: str
-      chart_version:
-        description: Version of the chart, when it is not a folder or archive.
-        type: str
-      values:
-        description:
-          - Values for the chart. They reach Helm in a private file, not by its command line.
-          - Secrets do not belong here, but in Secret objects that the chart refers to.
-        type: dict
-      path:
-        description: File or folder of the manifests, or folder of the kustomization. Required for these.
-        type: path
-      image:
-        description:
-          - Repository of the image the version is about, without a tag.
-          - Containers of manifests and kustomizations that run it get O(version) as their tag.
-          - A chart has to render it with O(version) as its tag; set that in O(source.values).
-        type: str
   replicas:
     description: The least number of pods for each workload behind the colour Service.
     type: int
+  workers:
+    description:
+      - The workloads that work without being asked by traffic, as consumers of a queue do. CronJobs need not be named.
+      - With O(state=staged) they are installed without pods. Every other state knows them by an annotation they get
+        then, and what is called so in one colour counts as a worker in the other one, too.
+      - A workload behind the colour Service cannot be one, nor one that something else may start from 0 replicas.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description: Kind of the workload.
+        type: str
+        choices: [Deployment, StatefulSet]
+        default: Deployment
+      name:
+        description: Its name as it is rendered, without the colour. C(shop-blue-mailer) is V(shop-mailer).
+        type: str
+        required: true
+  overlap:
+    description:
+      - With O(state=handed_over), do not wait until nothing of the idle colour works any more. For a while both
+        versions work then.
+    type: bool
+    default: false
   floor:
-    description: Number of pods a retired colour keeps.
+    description: Number of pods a retired colour keeps. Workers keep none.
     type: int
     default: 0
   quarantine:
@@ -117,6 +108,7 @@ options:
       - Searched for in E(PATH) and next to the Python interpreter if not set.
     type: path
 extends_documentation_fragment:
+  - runbook.release.source
   - runbook.release.entry
   - runbook.release.kube
   - runbook.release.run
@@ -170,6 +162,27 @@ EXAMPLES = r"""
     state: warm
     entry: {kind: httproute, name: shop}
 
+- name: The same with a consumer of a queue, which has no pods until its version is live
+  runbook.release.helm_bluegreen:
+    name: api
+    namespace: shop
+    version: v1.6.0
+    source:
+      kind: manifests
+      path: deploy/api
+      image: registry.example/api
+    workers:
+      - name: mailer
+    entry: {kind: service, name: api}
+
+- name: Let the CronJobs and workers of the version that is live now work, and no others
+  runbook.release.helm_bluegreen:
+    name: api
+    namespace: shop
+    state: handed_over
+    timeout: 120
+    entry: {kind: service, name: api}
+
 - name: Let the autoscaler of the version that is live now decide again
   runbook.release.helm_bluegreen:
     name: shop
@@ -221,7 +234,7 @@ digest:
   returned: success
   sample: sha256:4f3b1c
 capacity:
-  description: Number of pods per workload of the target.
+  description: Number of pods per workload of the target, V(0) for what rests until it is live.
   type: dict
   returned: success
   sample: {Deployment/shop-green: 3}
@@ -231,13 +244,21 @@ plan:
   elements: str
   returned: success
   sample: [upgrade release shop-green with version 1.4.0, wait until green is ready]
+workers:
+  description: The CronJobs and workers of both colours, also those that would only be installed.
+  type: list
+  elements: str
+  returned: success
+  sample: [CronJob cleanup-blue, CronJob cleanup-green, Deployment mailer-blue, Deployment mailer-green]
 colours:
-  description: Both colours after the run.
+  description:
+    - Both colours after the run.
+    - C(workers) has the replicas of each worker, and of a CronJob V(1), or V(0) while it is suspended.
   type: dict
   returned: success
   sample:
     blue: {release: shop-blue, service: shop-blue, version: 1.3.2, digest: sha256:91aa20, revision: 7, status: deployed,
-           ready: 3, desired: 3, weight: 100, quarantined: ""}
+           ready: 3, desired: 3, weight: 100, quarantined: "", workers: {Deployment mailer-blue: 2}}
 seconds:
   description: How long it took.
   type: float
@@ -256,6 +277,11 @@ evidence:
   description: Logs, events and conditions of the pods and workloads of the colour.
   type: dict
   returned: when the colour did not become ready
+left:
+  description: What was still at work when the time for O(state=handed_over) was over.
+  type: list
+  elements: str
+  returned: when the idle colour did not stop working
 """
 
 import os
@@ -267,7 +293,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.release.plugins.module_utils.helm.decide import Want
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target
 from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Request, operate
-from ansible_collections.runbook.release.plugins.module_utils.helm.source import Source
+from ansible_collections.runbook.release.plugins.module_utils.helm.source import SOURCE, Source
 from ansible_collections.runbook.release.plugins.module_utils.module import (
     ArgumentSpec,
     failing_cleanly,
@@ -278,22 +304,9 @@ from ansible_collections.runbook.release.plugins.module_utils.release.journal im
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
 
-SOURCE: dict[str, t.Any] = {
-    "type": "dict",
-    "options": {
-        "kind": {"type": "str", "choices": ["helm", "manifests", "kustomize"], "required": True},
-        "chart": {"type": "str"},
-        "repo": {"type": "str"},
-        "chart_version": {"type": "str"},
-        "values": {"type": "dict"},
-        "path": {"type": "path"},
-        "image": {"type": "str"},
-    },
-    "required_if": [
-        ("kind", "helm", ("chart",)),
-        ("kind", "manifests", ("path",)),
-        ("kind", "kustomize", ("path",)),
-    ],
+WORKER: dict[str, t.Any] = {
+    "kind": {"type": "str", "choices": ["Deployment", "StatefulSet"], "default": "Deployment"},
+    "name": {"type": "str", "required": True},
 }
 
 
@@ -304,12 +317,14 @@ def argument_spec() -> ArgumentSpec:
             "namespace": {"type": "str", "required": True},
             "state": {
                 "type": "str",
-                "choices": ["staged", "warm", "settled", "retired", "absent"],
+                "choices": ["staged", "warm", "handed_over", "settled", "retired", "absent"],
                 "default": "staged",
             },
             "version": {"type": "str"},
             "source": SOURCE,
             "replicas": {"type": "int"},
+            "workers": {"type": "list", "elements": "dict", "default": [], "options": WORKER},
+            "overlap": {"type": "bool", "default": False},
             "floor": {"type": "int", "default": 0},
             "quarantine": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
@@ -330,6 +345,7 @@ def request_of(module: AnsibleModule) -> Request:
         replicas=params["replicas"],
         floor=params["floor"],
         quarantine=params["quarantine"],
+        overlap=params["overlap"],
         timeout=params["timeout"],
         now=time.time(),
         alone=bool(params["run"]),
@@ -343,6 +359,7 @@ def request_of(module: AnsibleModule) -> Request:
         binary,
         module.check_mode,
         module._diff,
+        tuple((one["kind"], one["name"]) for one in params["workers"]),
     )
 
 

@@ -71,12 +71,14 @@ versions:
   returned: success
   sample: {blue: 1.3.2, green: 1.4.0}
 colours:
-  description: Both colours.
+  description:
+    - Both colours.
+    - C(workers) has the replicas of each worker, and of a CronJob V(1), or V(0) while it is suspended.
   type: dict
   returned: success
   sample:
     blue: {release: shop-blue, service: shop-blue, version: 1.3.2, digest: sha256:91aa20, revision: 7, status: deployed,
-           ready: 3, desired: 3, weight: 100, quarantined: ""}
+           ready: 3, desired: 3, weight: 100, quarantined: "", workers: {CronJob cleanup-blue: 1}}
 history:
   description: The revisions Helm remembers of each colour, newest first.
   type: dict

@@ -163,9 +163,10 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_client,
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.components import COMPONENTS_OPTION, targets_of
-from ansible_collections.runbook.release.plugins.module_utils.release.deadman import Man, name_of, way_back
-from ansible_collections.runbook.release.plugins.module_utils.release.deadman_keep import absent, present
+from ansible_collections.runbook.release.plugins.module_utils.release.deadman import Man, name_of, remove, way_back
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+from ansible_collections.runbook.release.plugins.module_utils.release.pod_keep import present
+from ansible_collections.runbook.release.plugins.module_utils.release.pod_program import Image
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
 
@@ -204,15 +205,16 @@ def watch(client: KubeClient, params: Report, run: Run) -> Report:
             for target in targets_of(params["components"], params["namespace"])
         ]
         returns = [found for state in states if (found := way_back(state, params["version"] or ""))]
-        man = Man(run, returns, params["image"], params["image_pull_policy"], params["user"])
-        changed = present(client, man, params["timeout"])
-    return {"changed": changed, "name": man.name, "entries": [one.report() for one in returns]}
+        image = Image(params["image"], params["image_pull_policy"], params["user"])
+        program = Man(run, returns, image).program
+        changed = present(client, program, params["timeout"])
+    return {"changed": changed, "name": program.name, "entries": [one.report() for one in returns]}
 
 
-def remove(client: KubeClient, params: Report, run: Run | None) -> Report:
+def leave(client: KubeClient, params: Report, run: Run | None) -> Report:
     lease = run.lease if run else lease_name(params["system"], params["environment"])
     with journal(client, run):
-        changed = absent(client, run.namespace if run else params["namespace"], lease)
+        changed = remove(client, run.namespace if run else params["namespace"], lease)
     return {"changed": changed, "name": name_of(lease)}
 
 
@@ -222,7 +224,7 @@ def main() -> None:
         client, run = kube_client(module), Run.of(module.params["run"])
         if run and module.params["state"] == "present":
             module.exit_json(**watch(client, module.params, run))
-        module.exit_json(**remove(client, module.params, run))
+        module.exit_json(**leave(client, module.params, run))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ options:
       - The components, each with C(name), C(entry) and, if they are not the usual ones, C(services) and C(port), as
         M(runbook.release.helm_bluegreen_info) takes them. What else a component has is not looked at, so that the
         variable RV(ignore:release_components) can be given as it is.
+      - A component that rolls has C(workloads) instead. They and whatever M(runbook.release.rollout) changed with them
+        are remembered.
       - Required with O(state=recorded). A check looks at the components that were recorded.
     type: list
     elements: dict
@@ -178,6 +180,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.components import (
     COMPONENTS_OPTION,
+    apart,
     observe_all,
     targets_of,
 )
@@ -187,6 +190,7 @@ from ansible_collections.runbook.release.plugins.module_utils.release.drift_obse
     newest_revisions,
     take,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.in_place import take as take_in_place
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.register import Register, index_of
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
@@ -218,8 +222,11 @@ def record(client: KubeClient, params: Report) -> Report:
     namespace, run = params["namespace"], Run.of(params["run"])
     release = run.release if run else ""
     index, entries = opened(client, params, run)
-    parts = take(client, namespace, observe_all(client, targets_of(params["components"], namespace)))
-    before, after = recorded(entries), state(release, parts)
+    before, (coloured, rolling) = recorded(entries), apart(params["components"])
+    parts = take(client, namespace, observe_all(client, targets_of(coloured, namespace))) if coloured else {}
+    in_place = take_in_place(client, namespace, rolling, before.parts or {}) if rolling else {}
+    parts = {**parts, **in_place}
+    after = state(release, parts)
     changed = bool(before.interim) or before.parts is None or state(before.release, before.parts) != after
     if changed:
         with journal(client, run):

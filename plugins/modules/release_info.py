@@ -60,13 +60,14 @@ EXAMPLES = r"""
 RETURN = r"""
 releases:
   description:
-    - All releases, the oldest first, numbered without gaps. C(kind) is V(restore) for a restore of the databases, which
-      has no C(version), and V(release) for all others.
+    - All releases, the oldest first, numbered without gaps. C(kind) is V(restore) for a restore of the databases and
+      V(tasks) for a run of tasks, which have no C(version), and V(release) for all others.
     - C(verdict), C(ended) and C(head) are empty while a release is unfinished.
     - C(head) is the last entry of its sealed ledger, and its digest stands for everything that happened. Number 0 says
       that the release died before it started anything.
     - C(accepted) are the approvals of what it did; empty until C(playbooks/accept.yml) recorded them.
-    - C(takes_back) is the release that C(playbooks/rollback.yml) took back with it; empty for all others.
+    - C(takes_back) is the release that C(playbooks/rollback.yml) took back with it; empty for all others. C(alone) are
+      the components of that which went back while its others stayed; empty where all went.
   type: list
   elements: dict
   returned: success
@@ -77,6 +78,7 @@ releases:
       kind: release
       plan: 5f1d0c2a
       takes_back: ""
+      alone: []
       who: alice@build-7
       began: "2026-11-24T19:00:00.123456Z"
       ended: "2026-11-24T19:06:52.654321Z"
@@ -110,6 +112,8 @@ unfinished:
     - The release that has not ended, as its ledger tells it; empty if there is none.
     - C(weights) is what the new version of each component got, or was about to get.
     - C(backups) names the backup of each database to return to, C(migrated) says whether any migration ever began.
+    - C(rolled) are the release units that ever began to roll. Only those may be taken back, and of them only the
+      components C(alone) if there are any.
   type: dict
   returned: success
   sample:
@@ -124,9 +128,19 @@ unfinished:
     weights: {api: 25, web: 25}
     backups: {shop: shop-prod-1-4-1-20261125t190000z-shop}
     migrated: true
+    rolled: []
+    alone: []
     sentence: >-
       Release shop-prod-1-4-1-20261125t190000z of 1.4.1 stands in the middle of 'switch web to 25' (api 25 %, web 25 %);
       bob@laptop recorded last, at 2026-11-25T19:03:12.654321Z.
+tasks:
+  description:
+    - The run of tasks that has not ended, in the shape of RV(unfinished); empty if there is none.
+    - If nobody holds the lock it was interrupted. Nobody goes on with it, and whatever begins next ends it as
+      V(given up).
+  type: dict
+  returned: success
+  sample: {}
 untold:
   description:
     - The release that ended, or never began, and died before it told the index; empty if there is none.

@@ -15,7 +15,8 @@ description:
     kept in the cluster, in a ledger that belongs to the observation, so any machine can take the next look.
   - Tells which look is due and records what M(runbook.release.tor_validate) found at it. Looks that nobody took in time
     are recorded as missed.
-  - It is over after the last look, or when O(policy) says to roll back. Its ledger is then sealed.
+  - It is over after the last look, or when the rollback policy says to roll back, unless that is of one component
+    alone. Its ledger is then sealed.
   - It needs no lock. It changes nothing about the system.
 options:
   state:
@@ -55,33 +56,6 @@ options:
       at:
         description: When to look once.
         type: str
-  policy:
-    description:
-      - The rollback policy, the first rule that holds at the newest look decides.
-      - When a blocking criterion did not pass and no rule holds, the decision is C(watch).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      when:
-        description:
-          - V(all) holds when no blocking criterion passed and one was seen to fail, V(any) when one did not pass,
-            V(failed) when O(policy[].criterion) failed.
-          - Anything else is an expectation of the value that O(policy[].criterion) measured, as in C(> 20 %) or
-            C(10 %..20 %).
-        type: str
-        required: true
-      criterion:
-        description: Name of the criterion.
-        type: str
-      action:
-        description: What to do.
-        type: str
-        choices: [rollback, hold, watch]
-        required: true
-      after:
-        description: For how long the rule must have held, from look to look. Before that the decision is C(hold).
-        type: str
   look:
     description: Number of the look. Required with O(state=looked).
     type: int
@@ -89,6 +63,11 @@ options:
     description: What M(runbook.release.tor_validate) returned. Required with O(state=looked).
     type: list
     elements: dict
+  decision:
+    description:
+      - What M(runbook.release.tor_validate) returned as RV(runbook.release.tor_validate#module:decision).
+      - Required with O(state=looked).
+    type: dict
 extends_documentation_fragment:
   - runbook.release.kube
   - runbook.release.attributes
@@ -118,17 +97,19 @@ EXAMPLES = r"""
       - {every: 10m, until: 1h}
       - {every: 30m, until: 4h}
       - {every: 1h, until: 24h}
-    policy:
-      - {when: all, action: rollback}
-      - {criterion: error share, when: "> 20 %", action: rollback}
-      - {criterion: error share, when: "10 %..20 %", action: rollback, after: 5m}
-      - {criterion: error share, when: "5 %..10 %", action: watch}
   register: observation
 
 - name: Look
   runbook.release.tor_validate:
     criteria: "{{ criteria }}"
     baseline: "{{ observation.baseline }}"
+    policy:
+      - {when: all, action: rollback}
+      - {criterion: health of the mailer, when: failed, action: rollback, component: mailer}
+      - {criterion: error share, when: "> 20 %", action: rollback}
+      - {criterion: error share, when: "10 %..20 %", action: rollback, after: 5m}
+      - {criterion: error share, when: "5 %..10 %", action: watch}
+    standing: "{{ observation.decision.standing }}"
     fail: false
   register: seen
   when: observation.due > 0
@@ -139,6 +120,7 @@ EXAMPLES = r"""
     state: looked
     look: "{{ observation.due }}"
     verdicts: "{{ seen.verdicts }}"
+    decision: "{{ seen.decision }}"
   when: observation.due > 0
 """
 
@@ -188,12 +170,17 @@ verdict:
   returned: success
   sample: pass
 decision:
-  description: What the policy says, as C(action) (C(nothing), C(watch), C(hold) or C(rollback)) and C(sentence).
+  description:
+    - What was decided at the newest look, as M(runbook.release.tor_validate) says it, with C(action) (C(nothing),
+      C(watch), C(hold) or C(rollback)) and C(sentence).
+    - C(components) are those that alone are rolled back; empty where all are. C(standing) is for the next look.
   type: dict
   returned: success
   sample:
     action: nothing
     sentence: every blocking criterion passed
+    components: []
+    standing: {}
 sentence:
   description: All of it in one sentence.
   type: str
@@ -216,12 +203,6 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 from ansible_collections.runbook.release.plugins.module_utils.tor.observing import Observation, due, look
 
 _PHASE = {"every": {"type": "str"}, "until": {"type": "str"}, "at": {"type": "str"}}
-_RULE = {
-    "when": {"type": "str", "required": True},
-    "criterion": {"type": "str"},
-    "action": {"type": "str", "required": True, "choices": ["rollback", "hold", "watch"]},
-    "after": {"type": "str"},
-}
 
 
 def observation_argument_spec() -> ArgumentSpec:
@@ -232,11 +213,11 @@ def observation_argument_spec() -> ArgumentSpec:
             "release": {"type": "str", "required": True},
             "ended": {"type": "str", "required": True},
             "plan": {"type": "list", "elements": "dict", "required": True, "options": _PHASE},
-            "policy": {"type": "list", "elements": "dict", "default": [], "options": _RULE},
             "look": {"type": "int"},
             "verdicts": {"type": "list", "elements": "dict"},
+            "decision": {"type": "dict"},
         },
-        required_if=[("state", "looked", ["look", "verdicts"])],
+        required_if=[("state", "looked", ["look", "verdicts", "decision"])],
     )
 
 
@@ -248,7 +229,7 @@ def main() -> None:
         asked, client = Observation.of(params, holder_of(os.environ)), kube_client(module)
         if params["state"] == "due":
             module.exit_json(**due(client, asked))
-        module.exit_json(**look(client, asked, params["look"], params["verdicts"]))
+        module.exit_json(**look(client, asked, params["look"], params["verdicts"], params["decision"]))
 
 
 if __name__ == "__main__":

@@ -38,16 +38,20 @@ options:
     type: str
   components:
     description:
-      - The components as P(runbook.release.plan#role) has them. Of each one C(name), C(source), C(entry), C(replicas)
-        and C(smoke) are read.
+      - The components as P(runbook.release.plan#role) has them. Of each one C(name), C(source), C(entry), C(workloads),
+        C(replicas) and C(smoke) are read.
     type: list
     elements: dict
   staged:
     description:
       - For each component what M(runbook.release.helm_bluegreen) returned with
-        O(runbook.release.helm_bluegreen#module:state=staged) in check mode. Required with O(state=made).
+        O(runbook.release.helm_bluegreen#module:state=staged) in check mode, or P(runbook.release.rolled#filter) of
+        what M(runbook.release.rollout) returned. Required with O(state=made).
       - When it was run with C(diff=true), the plan names the objects and fields that differ from the live ones. Run it
         so always or never, because it makes another plan.
+    type: dict
+  rolling:
+    description: How components are changed in place, with C(surge), C(unavailable) and C(way).
     type: dict
   shift:
     description: How traffic moves.
@@ -128,32 +132,6 @@ options:
     type: list
     elements: str
     default: []
-  windows:
-    description: When releases may begin, as in P(runbook.release.in_window#filter).
-    type: list
-    elements: dict
-    default: []
-  freezes:
-    description: When they may not, as in O(windows).
-    type: list
-    elements: dict
-    default: []
-  approvals:
-    description: For each occasion the roles that have to approve, with the number of people; other keys are left out.
-    type: dict
-    default: {}
-  rollback:
-    description: What is said about going back.
-    type: dict
-    default: {}
-  override:
-    description: The reason to release outside of a window.
-    type: str
-    default: ""
-  emergency:
-    description: The reason to ask for the approvals of an emergency only.
-    type: str
-    default: ""
   typical_seconds:
     description: How long a release takes, from earlier ledgers; V(0) when there are none.
     type: float
@@ -173,11 +151,12 @@ options:
   resumed:
     description:
       - Whether the release is under way. What is live is then not compared, because the release has changed it, and
-        neither are O(windows), O(freezes), O(approvals), O(override) and O(emergency), because it has begun.
+        neither are O(windows), O(freezes), O(approvals), O(proven_in), O(override) and O(emergency), as it has begun.
     type: bool
     default: false
 extends_documentation_fragment:
   - runbook.release.attributes
+  - runbook.release.terms
 attributes:
   check_mode:
     support: full
@@ -226,11 +205,6 @@ EXAMPLES = r"""
     components: ["{{ shop }}"]
     staged: {shop: "{{ staged }}"}
     approved: /srv/releases/shop/1.4.0/plan.json
-
-- name: Read it again
-  runbook.release.release_plan:
-    state: shown
-    approved: /srv/releases/shop/1.4.0
 """
 
 RETURN = r"""
@@ -290,6 +264,7 @@ changed_inputs:
       sentence: version 1.3.2 → 1.4.0
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +273,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import Argu
 from ansible_collections.runbook.release.plugins.module_utils.release import plan_file
 from ansible_collections.runbook.release.plugins.module_utils.release.plan import Plan, agree, expect, make
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_page import page
+from ansible_collections.runbook.release.plugins.module_utils.release.terms import TERMS, overdue
 
 SHIFT = {
     "steps": {"type": "list", "elements": "int", "default": [5, 25, 100]},
@@ -319,7 +295,7 @@ MIGRATION = {
 
 def plan_argument_spec() -> ArgumentSpec:
     dicts = {"type": "list", "elements": "dict"}
-    return ArgumentSpec(
+    own = ArgumentSpec(
         {
             "state": {"type": "str", "choices": ["made", "shown"], "default": "made"},
             "system": {"type": "str"},
@@ -327,17 +303,12 @@ def plan_argument_spec() -> ArgumentSpec:
             "version": {"type": "str"},
             "components": {**dicts, "no_log": True},
             "staged": {"type": "dict", "no_log": True},
+            "rolling": {"type": "dict"},
             "shift": {"type": "dict", "options": SHIFT, "apply_defaults": True},
             "witness": {"type": "dict", "options": WITNESS, "apply_defaults": True},
             "gates": {"type": "dict", "default": {}, "no_log": True},
             "migrations": {**dicts, "default": [], "options": MIGRATION},
             "backups": {"type": "list", "elements": "str", "default": []},
-            "windows": {**dicts, "default": []},
-            "freezes": {**dicts, "default": []},
-            "approvals": {"type": "dict", "default": {}},
-            "rollback": {"type": "dict", "default": {}},
-            "override": {"type": "str", "default": ""},
-            "emergency": {"type": "str", "default": ""},
             "typical_seconds": {"type": "float", "default": 0},
             "path": {"type": "path"},
             "approved": {"type": "path"},
@@ -350,6 +321,7 @@ def plan_argument_spec() -> ArgumentSpec:
         ],
         mutually_exclusive=[("approved", "plan")],
     )
+    return own.merge(ArgumentSpec(TERMS))
 
 
 def without_clear_text(module: AnsibleModule) -> dict[str, Any]:
@@ -391,6 +363,8 @@ def main() -> None:
     given = without_clear_text(module)
     with failing_cleanly(module):
         plan, result, diff = act(given, dry_run=module.check_mode)
+        if late := overdue(given["about"], datetime.now(UTC).date()):
+            module.warn(late)
         if module._diff and diff:
             result["diff"] = diff
         module.exit_json(plan=plan.content, digest=plan.digest, inputs=plan.inputs, changes=plan.changes, **result)

@@ -44,15 +44,27 @@ options:
       - V(release) brings the system to O(version), or takes a version back.
       - V(restore) brings its databases back from their backups. It has no O(version), stands in the same index, and
         neither it nor a release begins before the other has ended. One that was interrupted is continued.
+      - V(tasks) is work on the running system that is no release. It has no O(version), stands in the same index, and
+        does not begin while a release or a restore is unfinished. One that was interrupted is never continued; whatever
+        begins next ends it as V(given up), and says so.
     type: str
-    choices: [release, restore]
+    choices: [release, restore, tasks]
     default: release
   version:
     description:
       - The version to release, or to lift the hold of. Required with O(state=lifted).
       - Without it O(state=begun) takes back the unfinished release, else the newest one that was released, unless
-        O(kind=restore).
+        O(kind) is another.
     type: str
+  alone:
+    description:
+      - Without O(version), names of the components that alone are taken back of the newest release, while its others
+        stay. Only what rolls goes back so.
+      - The version is then on hold, and releasing it again with O(lift) brings them forward again.
+      - A release that is unfinished goes on or back as a whole.
+    type: list
+    elements: str
+    default: []
   changes:
     description: Whether the plan has anything to do. If not, and nothing is unfinished, nothing is recorded.
     type: bool
@@ -102,28 +114,9 @@ options:
       - A release of O(version) does not begin with a key that signs nothing. Later a head that cannot be signed is a
         warning.
     type: path
-  verdict:
-    description: How the release or the restore ended. Required with O(state=ended).
-    type: str
-    choices: [released, rolled back, stopped, failed, restored]
-  seconds:
-    description: How long it took.
-    type: float
-    default: 0
-  requests:
-    description: Requests the witness made.
-    type: int
-    default: 0
-  lost:
-    description: Requests it lost.
-    type: int
-    default: 0
-  wrong_version:
-    description: Requests a wrong version answered.
-    type: int
-    default: 0
 extends_documentation_fragment:
   - runbook.release.recorded
+  - runbook.release.ended
   - runbook.release.run
   - runbook.release.kube
   - runbook.release.attributes
@@ -249,6 +242,22 @@ approvals:
   type: list
   elements: dict
   returned: with O(state=begun)
+rolled:
+  description: The release units that had begun to roll in the release that goes on, or in the one that it takes back.
+  type: list
+  elements: str
+  returned: with O(state=begun)
+  sample: [shop]
+alone:
+  description: The components that alone are taken back, as O(alone) said when that began; empty for everything else.
+  type: list
+  elements: str
+  returned: with O(state=begun)
+  sample: []
+proof:
+  description: What proved the version when the release began, as O(proof) said it.
+  type: dict
+  returned: with O(state=begun)
 weight:
   description: The highest percentage of the traffic that the new version of any component got, or was about to get.
   type: int
@@ -317,8 +326,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
-from ansible_collections.runbook.release.plugins.module_utils.release.index import KINDS, RELEASE, VERDICTS
+from ansible_collections.runbook.release.plugins.module_utils.release.ending import END_OPTIONS, End, end, lift
+from ansible_collections.runbook.release.plugins.module_utils.release.index import KINDS, RELEASE
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
 from ansible_collections.runbook.release.plugins.module_utils.release.recorded import RECORDED_OPTIONS
 from ansible_collections.runbook.release.plugins.module_utils.release.resume import POLICIES
@@ -336,6 +345,7 @@ def run_argument_spec() -> ArgumentSpec:
             "environment": {"type": "str"},
             "kind": {"type": "str", "choices": list(KINDS), "default": RELEASE},
             "version": {"type": "str"},
+            "alone": {"type": "list", "elements": "str", "default": []},
             "changes": {"type": "bool", "default": True},
             "resumed": {"type": "bool", "default": False},
             "resume": {"type": "str", "choices": list(POLICIES), "default": "continue"},
@@ -346,11 +356,6 @@ def run_argument_spec() -> ArgumentSpec:
             "ttl": {"type": "int", "default": 60},
             "mirror": {"type": "path"},
             "signing_key": {"type": "path", "no_log": False},
-            "verdict": {"type": "str", "choices": list(VERDICTS)},
-            "seconds": {"type": "float", "default": 0},
-            "requests": {"type": "int", "default": 0},
-            "lost": {"type": "int", "default": 0},
-            "wrong_version": {"type": "int", "default": 0},
         },
         required_if=[
             ("state", "begun", [*SUBJECT, "components", "steps"]),
@@ -373,12 +378,16 @@ def act(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    spec = run_argument_spec().merge(ArgumentSpec(RECORDED_OPTIONS), ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
+    options = ArgumentSpec(RECORDED_OPTIONS | END_OPTIONS | RUN_OPTIONS)
+    spec = run_argument_spec().merge(options, kube_argument_spec())
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     if module.params["ttl"] < 1:
         module.fail_json(msg=f"ttl is {module.params['ttl']}: a lock has to be valid for at least 1 second.")
-    if module.params["kind"] != RELEASE and module.params["version"]:
-        module.fail_json(msg=f"A {module.params['kind']} has no version. Do: leave out version.")
+    for name in ("version", "alone"):
+        if module.params["kind"] != RELEASE and module.params[name]:
+            module.fail_json(msg=f"The kind {module.params['kind']} has no {name}. Do: leave out {name}.")
+    if module.params["version"] and module.params["alone"]:
+        module.fail_json(msg="Components alone are taken back, not released. Do: leave out version, or alone.")
     with failing_cleanly(module):
         result = act(module)
         for warning in result.pop("warnings", []):

@@ -29,6 +29,8 @@ options:
       - The components to judge, each with C(name), C(entry) and, if they are not the usual ones, C(services) and
         C(port), as M(runbook.release.helm_bluegreen_info) takes them. What else a component has is not looked at, so
         that the variable RV(ignore:release_components) can be given as it is.
+      - A component that rolls has C(workloads) instead, as P(runbook.release.plan#role) describes them. It goes back to
+        what M(runbook.release.rollout) remembers of them.
     type: list
     elements: dict
     required: true
@@ -186,9 +188,11 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.components import (
     COMPONENTS_OPTION,
+    apart,
     observe_all,
     targets_of,
 )
+from ansible_collections.runbook.release.plugins.module_utils.release.in_place import ways
 from ansible_collections.runbook.release.plugins.module_utils.release.safety import CLASSES, STAGES, Migration, judge
 
 if TYPE_CHECKING:
@@ -215,14 +219,16 @@ def argument_spec() -> ArgumentSpec:
 
 
 def judged(client: KubeClient, params: dict[str, Any]) -> dict[str, Any]:
-    namespace = params["namespace"]
-    components = observe_all(client, targets_of(params["components"], namespace))
+    namespace, version = params["namespace"], params["version"] or ""
+    coloured, rolling = apart(params["components"])
+    components = observe_all(client, targets_of(coloured, namespace))
     existing = {
         kind.kind: {obj["metadata"]["name"] for obj in client.list_metadata(kind, namespace)}
         for kind in (CONFIGMAP, SECRET)
     }
     migrations = [Migration(one["name"], one["class"]) for one in params["migrations"]]
-    answer = judge(migrations, params["reached"], components, existing, params["version"] or "")
+    in_place = ways(client, namespace, rolling, existing, version) if rolling else []
+    answer = judge(migrations, params["reached"], components, existing, version, in_place)
     if not answer.safe and not params["force"]:
         raise answer.refusal(f"namespace {namespace}")
     return {**answer.report(), "forced": "" if answer.safe else params["force"]}

@@ -9,7 +9,7 @@ import copy
 import typing as t
 from dataclasses import replace
 
-from ..errors import ApiError, Conflict, Invalid, NotFound, Refused
+from ..errors import ApiError, Conflict, Invalid, NotFound, Refused, ReleaseError
 from .backoff import Pacing
 from .connection import Connection, KubeAuth
 from .faults import Asked, fault_of
@@ -18,6 +18,8 @@ from .patches import failed_test, is_done, is_guarded, managers_of
 from .transport import Patience, Request, Retry, Transport
 
 if t.TYPE_CHECKING:
+    from datetime import datetime
+
     from .watch import Snapshot, Watch
 
 FIELD_MANAGER = "runbook.release"
@@ -127,6 +129,21 @@ class KubeClient:
         """As the API server calls itself, for example ``v1.36.3``."""
         request = Request(Asked("get", name="/version"), "GET", "/version")
         return str(self.transport.send(request).json().get("gitVersion", ""))
+
+    def now(self) -> datetime:
+        """The API server's time, to the second: no operator's clock is read."""
+        from datetime import UTC
+        from email.utils import parsedate_to_datetime
+
+        answer = self.transport.send(Request(Asked("get", name="/version"), "GET", "/version"))
+        date = answer.headers.get("Date") or ""
+        try:
+            return parsedate_to_datetime(date).astimezone(UTC)
+        except ValueError:
+            raise ReleaseError(
+                f"The API server's answer has no usable Date header ({date!r}), so nobody can tell the time",
+                remedy="let the proxy in front of the API server pass the Date header on",
+            ) from None
 
     def resolve(self, api_version: str, kind: str) -> Kind:
         """The kind by name: from the known ones, else by asking the API server what it serves."""

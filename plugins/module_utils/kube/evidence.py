@@ -24,7 +24,16 @@ MOST_PODS = 5
 MOST_EVENTS = 25
 LOG_LINES = 60
 LOG_BYTES = 16384
+ALL_LINES = 1_000_000
+ALL_BYTES = 10 * 1024 * 1024
 AT_ONCE = 8
+
+
+class Size(t.NamedTuple):
+    """How much of a log is read."""
+
+    lines: int
+    bytes: int
 
 
 def collect(
@@ -34,18 +43,23 @@ def collect(
     workloads: t.Sequence[Obj] = (),
     *,
     lines: int = LOG_LINES,
+    everything: bool = False,
 ) -> dict[str, t.Any]:
-    """Everything worth reading about these pods and workloads; ``unreadable`` names what could not be read."""
+    """Everything worth reading about these pods and workloads; ``unreadable`` names what could not be read.
+
+    With ``everything`` no pod is left out, and no log is cut below ``ALL_BYTES``.
+    """
+    most, size = (len(pods), Size(ALL_LINES, ALL_BYTES)) if everything else (MOST_PODS, Size(lines, LOG_BYTES))
     unreadable: list[str] = []
     events: list[dict[str, t.Any]] = _read(lambda: client.list(EVENT, namespace), [], unreadable)
     ranked = sorted(pods, key=lambda pod: _urgency(pod, events))
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        reports = list(pool.map(lambda pod: _pod(client, pod, events, lines, unreadable), ranked[:MOST_PODS]))
+        reports = list(pool.map(lambda pod: _pod(client, pod, events, size, unreadable), ranked[:most]))
     about = [event for obj in [*workloads, *ranked] for event in events_of(obj, events)]
     recent = sorted(about, key=seen_at)[-MOST_EVENTS:]
     return {
         "pods": reports,
-        "pods_left_out": max(0, len(ranked) - MOST_PODS),
+        "pods_left_out": max(0, len(ranked) - most),
         "workloads": [_workload(one) for one in workloads],
         "events": [_event(one) for one in recent],
         "unreadable": unreadable,
@@ -82,7 +96,7 @@ def _urgency(pod: Obj, events: t.Sequence[Obj]) -> tuple[bool, bool, str]:
     return problem is None or problem.grace is None, problem is None, str(pod["metadata"]["name"])
 
 
-def _pod(client: KubeClient, pod: Obj, events: t.Sequence[Obj], lines: int, unreadable: list[str]) -> dict[str, t.Any]:
+def _pod(client: KubeClient, pod: Obj, events: t.Sequence[Obj], size: Size, unreadable: list[str]) -> dict[str, t.Any]:
     status, metadata = pod.get("status") or {}, pod["metadata"]
     problem = pod_problem(pod, events)
     statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
@@ -93,14 +107,14 @@ def _pod(client: KubeClient, pod: Obj, events: t.Sequence[Obj], lines: int, unre
         "started": status.get("startTime", ""),
         "problem": str(problem) if problem else "",
         "conditions": _conditions(status),
-        "containers": [_container(client, metadata, one, lines, unreadable) for one in statuses],
+        "containers": [_container(client, metadata, one, size, unreadable) for one in statuses],
     }
 
 
-def _container(client: KubeClient, metadata: Obj, one: Obj, lines: int, unreadable: list[str]) -> dict[str, t.Any]:
+def _container(client: KubeClient, metadata: Obj, one: Obj, size: Size, unreadable: list[str]) -> dict[str, t.Any]:
     def log(previous: bool) -> str:
         name, namespace = metadata["name"], metadata["namespace"]
-        return client.logs(name, namespace, one["name"], previous=previous, tail=lines, limit=LOG_BYTES)
+        return client.logs(name, namespace, one["name"], previous=previous, tail=size.lines, limit=size.bytes)
 
     started = bool(one.get("containerID"))
     again = bool(one.get("restartCount"))

@@ -19,6 +19,12 @@ ENTRY = ("kind", "name")
 AT_A_TIME = 4
 
 
+def apart(components: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Those that have colours, and those that roll."""
+    rolling = [one for one in components if one.get("workloads")]
+    return [one for one in components if one not in rolling], rolling
+
+
 def targets_of(components: Sequence[Mapping[str, Any]], namespace: str) -> list[Target]:
     """What is read of each component; ``Refused`` names the one that lacks something."""
     return [_target(component, number, namespace) for number, component in enumerate(components, 1)]

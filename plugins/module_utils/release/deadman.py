@@ -5,29 +5,25 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..colours import PREFIX, other
 from ..errors import Refused
-from ..kube.kinds import CONFIGMAP, JOB, LEASE, ROLE, ROLEBINDING, SERVICEACCOUNT, Kind
+from ..kube.kinds import CONFIGMAP, LEASE, Kind
 from ..traffic.state import EntryState
-from . import deadman_job
+from . import deadman_job, pod_api
+from .pod_keep import absent
+from .pod_program import PLAN, Image, Program, rule
 from .run import Run
+
+if TYPE_CHECKING:
+    from ..kube.client import KubeClient
 
 Obj = dict[str, Any]
 LABEL = PREFIX + "dead-man"
-DIGEST = PREFIX + "digest"
-SCRIPT, PLAN = "dead_man.py", "plan.json"
-FOLDER = "/dead-man"
-KINDS = (JOB, ROLEBINDING, ROLE, SERVICEACCOUNT, CONFIGMAP)
-"""In the order in which they are removed."""
-KEEP_LOG = 24 * 3600
-ATTEMPTS = 6
 
 
 def name_of(lease: str) -> str:
@@ -80,7 +76,7 @@ def way_back(state: EntryState, version: str = "") -> Return | None:
     passed_over = {*written, "/metadata/resourceVersion"}
     still = [op for op in mutation.ops if op["op"] == "test" and op["path"] not in passed_over]
     back = [
-        {"path": path, "value": value, "given": deadman_job.value_at(there.objs[mutation.position], path)}
+        {"path": path, "value": value, "given": pod_api.value_at(there.objs[mutation.position], path)}
         for path, value in written.items()
     ]
     return Return(state, colour, still, back)
@@ -109,13 +105,7 @@ class Man:
 
     run: Run
     returns: Sequence[Return]
-    image: str
-    pull_policy: str = "IfNotPresent"
-    user: int = 65534
-
-    @property
-    def name(self) -> str:
-        return name_of(self.run.lease)
+    image: Image
 
     @property
     def plan(self) -> Obj:
@@ -128,93 +118,37 @@ class Man:
         }
 
     @property
-    def data(self) -> dict[str, str]:
-        return {SCRIPT: inspect.getsource(deadman_job), PLAN: json.dumps(self.plan, indent=1, sort_keys=True)}
-
-    @property
-    def digest(self) -> str:
-        """Of everything a running pod depends on."""
-        text = json.dumps([self.data, self.image, self.pull_policy, self.user], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+    def program(self) -> Program:
+        return Program(
+            name_of(self.run.lease),
+            self.run.namespace,
+            (LABEL, self.run.lease),
+            "dead man",
+            "dead-man",
+            (pod_api, deadman_job),
+            self.plan,
+            {namespace: self._rules(namespace) for namespace in self.namespaces},
+            self.image,
+        )
 
     @property
     def namespaces(self) -> set[str]:
         """Where it needs a Role."""
         return {self.run.namespace} | {one.entry.entry.namespace for one in self.returns}
 
-    def objects(self) -> list[tuple[Kind, Obj, str]]:
-        """What the Job needs, in the order in which it is created; without the Job."""
-        here = self.run.namespace
-        found: list[tuple[Kind, Obj, str]] = [
-            (CONFIGMAP, {"metadata": self._metadata(), "data": self.data}, here),
-            (SERVICEACCOUNT, {"metadata": self._metadata(), "automountServiceAccountToken": False}, here),
-        ]
-        for namespace in sorted(self.namespaces):
-            found.append((ROLE, {"metadata": self._metadata(), "rules": self.rules(namespace)}, namespace))
-            found.append((ROLEBINDING, self._binding(), namespace))
-        return found
-
-    def rules(self, namespace: str) -> list[Obj]:
+    def _rules(self, namespace: str) -> list[Obj]:
         """Exactly the Lease and the entries of one namespace, each by its name."""
         named = [one.kind_and_name for one in self.returns if one.entry.entry.namespace == namespace]
         if namespace == self.run.namespace:
             named.insert(0, (LEASE, self.run.lease))
-        return [_rule(kind, name) for kind, name in dict.fromkeys(named)]
-
-    def _binding(self) -> Obj:
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": self.name}
-        subject = {"kind": "ServiceAccount", "name": self.name, "namespace": self.run.namespace}
-        return {"metadata": self._metadata(), "roleRef": role, "subjects": [subject]}
-
-    def _metadata(self, **more: Any) -> Obj:
-        return {"name": self.name, "labels": {LABEL: self.run.lease}, **more}
-
-    def job(self) -> Obj:
-        labels = {LABEL: self.run.lease, "sidecar.istio.io/inject": "false"}
-        metadata = {"labels": labels, "annotations": {"linkerd.io/inject": "disabled"}}
-        return {
-            "metadata": self._metadata(annotations={DIGEST: self.digest}),
-            "spec": {
-                "backoffLimit": ATTEMPTS,
-                "ttlSecondsAfterFinished": KEEP_LOG,
-                "template": {"metadata": metadata, "spec": self._pod()},
-            },
-        }
-
-    def _pod(self) -> Obj:
-        security: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        if self.user:
-            security["runAsUser"] = self.user
-        return {
-            "serviceAccountName": self.name,
-            "automountServiceAccountToken": True,
-            "enableServiceLinks": False,
-            "restartPolicy": "OnFailure",
-            "terminationGracePeriodSeconds": 2,
-            "securityContext": security,
-            "initContainers": [self._container("rehearsal", "--rehearse")],
-            "containers": [self._container("dead-man")],
-            "volumes": [{"name": "dead-man", "configMap": {"name": self.name}}],
-        }
-
-    def _container(self, name: str, *arguments: str) -> Obj:
-        return {
-            "name": name,
-            "image": self.image,
-            "imagePullPolicy": self.pull_policy,
-            "command": ["python3", "-B", f"{FOLDER}/{SCRIPT}", f"{FOLDER}/{PLAN}", *arguments],
-            "resources": {"requests": {"cpu": "5m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            },
-            "volumeMounts": [{"name": "dead-man", "mountPath": FOLDER, "readOnly": True}],
-        }
+        return [rule(kind, name, "get", "patch") for kind, name in dict.fromkeys(named)]
 
 
-def _rule(kind: Kind, name: str) -> Obj:
-    return {"apiGroups": [kind.group], "resources": [kind.plural], "resourceNames": [name], "verbs": ["get", "patch"]}
+def remove(client: KubeClient, namespace: str, lease: str) -> bool:
+    """Remove every trace of the dead man of a lock; whether there was any."""
+    name = name_of(lease)
+    elsewhere = set(namespaces_of(client.get(CONFIGMAP, name, namespace))) - {namespace}
+    return absent(client, name, namespace, elsewhere)
 
 
 def namespaces_of(config: Obj | None) -> Iterable[str]:

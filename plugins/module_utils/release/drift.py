@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from ..change.put_back import CREATED, TEMPORARY, put_back
 from ..colours import PREFIX
 from ..helm.objects import HELM_RELEASE, MIN_REPLICAS, Obj, annotations_of, kind_name, labels_of, meta, name_of
 from ..ledger.chain import Entry
-from .index import RESTORE
+from .index import RELEASE
 from .machine import INDEX_BEGUN
 
 STATE = "state"
@@ -104,7 +105,7 @@ def recorded(entries: Sequence[Entry]) -> Recorded:
         if entry.what == STATE:
             parts = {name: Part.parse(part) for name, part in entry.after["components"].items()}
             found = Recorded(entry.when, entry.after["release"], parts)
-        elif entry.what == INDEX_BEGUN and found.when and entry.after.get("kind") != RESTORE:
+        elif entry.what == INDEX_BEGUN and found.when and entry.after.get("kind", RELEASE) == RELEASE:
             found = Recorded(found.when, found.release, found.parts, (*found.interim, entry.after["release"]))
     return found
 
@@ -115,8 +116,9 @@ def state(release: str, parts: Parts) -> dict[str, Any]:
 
 
 def autoscaled(hpas: Iterable[Obj]) -> set[Workload]:
-    """Kind and name of the workloads whose size is an autoscaler's business."""
-    targets = [(hpa.get("spec") or {}).get("scaleTargetRef") or {} for hpa in hpas]
+    """Kind and name of the workloads whose size is an autoscaler's business, not only for a time."""
+    lasting = [hpa for hpa in hpas if CREATED not in annotations_of(hpa)]
+    targets = [(hpa.get("spec") or {}).get("scaleTargetRef") or {} for hpa in lasting]
     return {(str(target.get("kind", "")), str(target.get("name", ""))) for target in targets}
 
 
@@ -128,6 +130,7 @@ def fingerprint(obj: Obj, sized: Collection[Workload] = ()) -> str:
 
 
 def _content(obj: Obj, sized: Collection[Workload]) -> Obj:
+    obj = _for_good(obj)
     content = {key: value for key, value in obj.items() if key not in ("apiVersion", "metadata", "status")}
     content["metadata"] = {"labels": labels_of(obj), "annotations": _kept(annotations_of(obj))}
     if isinstance(spec := content.get("spec"), dict):
@@ -140,6 +143,16 @@ def _content(obj: Obj, sized: Collection[Workload]) -> Obj:
         if "template" in content["spec"]:
             content["spec"]["template"] = _template(content["spec"]["template"])
     return content
+
+
+def _for_good(obj: Obj) -> Obj:
+    """The object as it will be when what is temporary about it was put back."""
+    if TEMPORARY not in annotations_of(obj):
+        return obj
+    try:
+        return put_back(obj, lambda record: True).after
+    except ValueError:
+        return obj
 
 
 def _template(template: Any) -> Any:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused
@@ -17,7 +17,7 @@ from ..ledger.store import Store
 from ..lock.decide import Want
 from ..lock.keep import keep, observe
 from . import machine
-from .index import Attempt, Index, ending
+from .index import VERDICTS, Attempt, Index, ending
 from .pin import pin
 from .register import Register, index_of
 from .run import Run
@@ -26,12 +26,18 @@ from .story import Story
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
 
+END_OPTIONS: dict[str, dict[str, Any]] = {
+    "verdict": {"type": "str", "choices": list(VERDICTS)},
+    "seconds": {"type": "float", "default": 0},
+    **{name: {"type": "int", "default": 0} for name in ("requests", "lost", "wrong_version")},
+    "images": {"type": "dict", "default": {}},
+}
 Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class End:
-    """How a release ended, as its ledger keeps it."""
+    """How a release ended, as its ledger keeps it; ``images`` are those of each component that it left live."""
 
     verdict: str
     reason: str = ""
@@ -39,11 +45,12 @@ class End:
     requests: int = 0
     lost: int = 0
     wrong_version: int = 0
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> End:
         """The options of release_run."""
-        counts = {name: params[name] for name in ("seconds", "requests", "lost", "wrong_version")}
+        counts = {name: params[name] for name in ("seconds", "requests", "lost", "wrong_version", "images")}
         return cls(params["verdict"], params["reason"] or "", **counts)
 
     def report(self) -> dict[str, Any]:
@@ -131,10 +138,14 @@ def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: s
     return {"changed": hold is not None, "sentence": sentence, "hold": hold.report() if hold else {}}
 
 
+def _part(attempt: Attempt) -> str:
+    return f", {' and '.join(attempt.alone)} alone" if attempt.alone else ""
+
+
 def _report(attempt: Attempt, verdict: str, changed: bool) -> Report:
     return {
         "changed": changed,
         "release": attempt.release,
         "verdict": verdict,
-        "sentence": f"{attempt.kind.capitalize()} {attempt.release} ended: {verdict}.",
+        "sentence": f"{attempt.kind.capitalize()} {attempt.release} ended: {verdict}{_part(attempt)}.",
     }

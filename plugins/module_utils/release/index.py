@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from ..ledger.store import Store
 
 RELEASED = "released"
+ROLLED_BACK = "rolled back"
 STOPPED = "stopped"
-VERDICTS = (RELEASED, "rolled back", STOPPED, "failed", "restored")
-HOLDING = ("rolled back", "failed")
+GIVEN_UP = "given up"
+VERDICTS = (RELEASED, ROLLED_BACK, STOPPED, "failed", "restored", "done")
+HOLDING = (ROLLED_BACK, "failed")
 REMEMBERED = 10
-RELEASE, RESTORE = "release", "restore"
-KINDS = (RELEASE, RESTORE)
+RELEASE, RESTORE, TASKS = "release", "restore", "tasks"
+KINDS = (RELEASE, RESTORE, TASKS)
 
 
 def index_id(lease: str) -> str:
@@ -34,10 +36,11 @@ def index_id(lease: str) -> str:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One release, or one restore of the databases, as the index knows it.
+    """One release, one restore of the databases, or one run of tasks, as the index knows it.
 
-    ``verdict`` and ``head`` are empty until it has ended, ``version`` is of a restore. ``head`` is that of its sealed
-    ledger, ``accepted`` the approvals of what it did, ``takes_back`` the release it takes back by hand.
+    ``verdict`` and ``head`` are empty until it has ended, ``version`` is of a restore and of tasks. ``head`` is that of
+    its sealed ledger, ``accepted`` the approvals of what it did, ``takes_back`` the release it takes back by hand, and
+    ``alone`` the components of that which go back while its others stay.
     """
 
     number: int
@@ -53,6 +56,7 @@ class Attempt:
     accepted: tuple[Mapping[str, str], ...] = ()
     kind: str = RELEASE
     takes_back: str = ""
+    alone: tuple[str, ...] = ()
 
     @property
     def never_began(self) -> bool:
@@ -62,10 +66,15 @@ class Attempt:
     @property
     def title(self) -> str:
         """What it is, as the begin of a sentence."""
-        return f"Restore {self.release}" if self.kind == RESTORE else f"Release {self.release} of {self.version}"
+        if self.alone:
+            return f"Release {self.release}, which takes {' and '.join(self.alone)} of {self.version} back alone"
+        if self.kind != RELEASE:
+            return f"{self.kind.capitalize()} {self.release}"
+        return f"Release {self.release} of {self.version}"
 
     def report(self) -> dict[str, Any]:
-        return {**vars(self), "head": dict(self.head), "accepted": [dict(one) for one in self.accepted]}
+        lists = {"accepted": [dict(one) for one in self.accepted], "alone": list(self.alone)}
+        return {**vars(self), "head": dict(self.head), **lists}
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ class Index:
                 when,
                 kind=after.get("kind", RELEASE),
                 takes_back=after.get("takes_back", ""),
+                alone=tuple(after.get("alone") or ()),
             )
             return replace(self, attempts=(*self.attempts, begun))
         if what == INDEX_ENDED:
@@ -159,21 +169,21 @@ class Index:
 
     @property
     def to_take_back(self) -> Attempt | None:
-        """The newest release, but for one that was to take that back and never began."""
-        return next(
-            (
-                one
-                for one in reversed(self.attempts)
-                if one.kind == RELEASE and not (one.takes_back and one.never_began)
-            ),
-            None,
-        )
+        """The newest release, but for one that took a part of that back, or was to take it back and never began."""
+        found = [one for one in self.attempts if one.kind == RELEASE and not one.alone]
+        return next((one for one in reversed(found) if not (one.takes_back and one.never_began)), None)
+
+    def gone(self, release: str) -> set[str]:
+        """The components of a release that were taken back alone."""
+        back = [one for one in self.attempts if one.takes_back == release and one.verdict == ROLLED_BACK]
+        return {name for one in back for name in one.alone}
 
     @property
     def standing(self) -> tuple[Attempt, ...]:
-        """The newest release that was released, and what came after it: what people go back from."""
+        """The newest release that was released, and what came after it but tasks: what people go back from."""
         released = [one.number for one in self.attempts if one.verdict == RELEASED]
-        return self.attempts[released[-1] - 1 if released else 0 :]
+        since = self.attempts[released[-1] - 1 if released else 0 :]
+        return tuple(one for one in since if one.kind != TASKS)
 
     def attempt(self, release: str) -> Attempt | None:
         return next((one for one in self.attempts if one.release == release), None)
@@ -186,6 +196,11 @@ class Index:
         """What nine of the ten newest good releases took at most; 0 if there was none."""
         took = sorted([one.seconds for one in self.attempts if one.verdict == RELEASED][-REMEMBERED:])
         return took[math.ceil(0.9 * len(took)) - 1] if took else 0.0
+
+
+def left(attempt: Attempt | None, story: Story) -> bool:
+    """Whether these are tasks that somebody began and did not end: nobody goes on with them."""
+    return attempt is not None and attempt.kind == TASKS and bool(story.begun) and not story.verdict
 
 
 def mend(unfinished: Attempt, story: Story) -> dict[str, Any] | None:

@@ -15,18 +15,23 @@ RELEASE_ENDS = "release ends"
 TAKEN_OVER = "taken over"
 RESUMED = "resumed"
 CAPTURED = "baseline captured"
+PROVEN = "images are proven"
 
 INDEX_BEGUN = "begun"
 INDEX_ENDED = "ended"
 INDEX_LIFTED = "lifted"
 INDEX_ACCEPTED = "accepted"
+INDEX_TOLD = "told"
 
 FORWARD = "forward"
 BACK = "back"
 
 _STEP = re.compile(
-    r"(stage|warm|settle|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|roll|unroll) (\S+)"
+    r"(stage|warm|hand over|settle|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|change|put back"
+    r"|roll|unroll|renew)"
+    r" (\S+)"
     r"|switch (\S+) (?:to (\d+)|back)"
+    r"|(task) (.+)"
 )
 _SAID = re.compile(r"(.+): (begins|done|failed)")
 _GATE = re.compile(r"gate (\S+) (\S+)")
@@ -47,6 +52,11 @@ def switch_back(component: str) -> str:
 
 def warm(component: str) -> str:
     return f"warm {component}"
+
+
+def hand_over(component: str) -> str:
+    """What works by itself goes to the colour that has the traffic, whichever that is."""
+    return f"hand over {component}"
 
 
 def settle(component: str) -> str:
@@ -89,6 +99,24 @@ def resume(workloads: str) -> str:
     return f"resume {workloads}"
 
 
+def change(workload: str) -> str:
+    return f"change {workload}"
+
+
+def put_back(workload: str) -> str:
+    """What was temporary about it."""
+    return f"put back {workload}"
+
+
+def maintenance(state: str, entry: str) -> str:
+    """``state`` is on or off."""
+    return f"maintenance mode of {entry} {state}"
+
+
+def renew(certificate: str) -> str:
+    return f"renew {certificate}"
+
+
 def roll(unit: str) -> str:
     return f"roll {unit}"
 
@@ -97,8 +125,17 @@ def unroll(unit: str) -> str:
     return f"unroll {unit}"
 
 
+def task(name: str) -> str:
+    return f"task {name}"
+
+
 def gate(name: str, component: str) -> str:
     return f"gate {name} {component}"
+
+
+def decided(component: str, action: str) -> str:
+    """What the rollback policy says at a gate of the component."""
+    return f"policy on {component} says {action}"
 
 
 def begins(step: str) -> str:
@@ -127,9 +164,9 @@ class Step:
         found = _STEP.fullmatch(text)
         if not found:
             return None
-        verb, component, switched, weight = found.groups()
-        if verb:
-            return cls(text, verb, component)
+        verb, component, switched, weight, task, name = found.groups()
+        if verb or task:
+            return cls(text, verb or task, component or name)
         return cls(text, "switch", switched, int(weight)) if weight else cls(text, "switch back", switched)
 
     @property
@@ -139,6 +176,10 @@ class Step:
     @property
     def backs_up(self) -> bool:
         return self.verb == "back up"
+
+    @property
+    def rolls(self) -> bool:
+        return self.verb in ("roll", "unroll")
 
     @property
     def way(self) -> str:
@@ -183,7 +224,8 @@ class Leg:
 @dataclass(frozen=True)
 class Path:
     """The way of a release: which components, over which weights, held at which gates; before them what is backed up
-    and migrated.
+    and migrated. Of ``workers`` something works by itself. With a ``unit`` all of them roll in place, and that unit is
+    what stands at the gate.
     """
 
     components: tuple[str, ...]
@@ -192,6 +234,13 @@ class Path:
     gates: tuple[str, ...] = ("staged", "step", "live")
     databases: tuple[str, ...] = ()
     migrations: tuple[str, ...] = ()
+    unit: str = ""
+    workers: tuple[str, ...] = ()
+
+    @classmethod
+    def rolling(cls, unit: str, databases: Sequence[str] = (), migrations: Sequence[str] = ()) -> Path:
+        """In place there is nothing to stage and no weight to move."""
+        return cls((unit,), (), False, ("live",), tuple(databases), tuple(migrations), unit)
 
     @classmethod
     def of(cls, components: Sequence[str], weights: Sequence[int], first: bool = False) -> Path:
@@ -200,19 +249,32 @@ class Path:
 
     def legs(self) -> list[Leg]:
         """The way forward."""
-        return [
+        before = [
             *self._worked("back up", map(back_up, self.databases)),
             *self._worked("migrate", map(migrate, self.migrations)),
+        ]
+        if self.unit:
+            return [*before, Leg("roll", steps=(roll(self.unit),)), *self._held("live")]
+        return [
+            *before,
             Leg("stage", steps=tuple(map(stage, self.components))),
             *self._held("staged"),
             *(leg for weight in self.weights for leg in self._moved(weight)),
+            *self._worked("hand over", map(hand_over, self.workers)),
             *self._held("live"),
         ]
 
-    def back(self, shifted: bool) -> list[Leg]:
-        """The way back; without ``shifted`` no traffic was moved, and the first version has nothing to go back to."""
+    def back(self, shifted: bool, handed_over: bool = False) -> list[Leg]:
+        """The way back; without ``shifted`` no traffic was moved, and the first version has nothing to go back to.
+
+        What rolled goes back even if it was the first, and what did not is left alone.
+        """
+        if self.unit:
+            return [Leg("unroll", steps=(unroll(self.unit),))] if shifted else []
         moved = [Leg("switch back", steps=tuple(map(switch_back, reversed(self.components))))]
         retired = Leg("retire", steps=tuple(map(retire, self.components)))
+        if handed_over:
+            moved += self._worked("hand over back", map(hand_over, reversed(self.workers)))
         return [*(moved if shifted and not self.first else []), retired]
 
     def whats(self, fails: str = "") -> list[str]:
@@ -220,8 +282,8 @@ class Path:
         legs = self.legs()
         if fails:
             until = [leg.name for leg in legs].index(fails) + 1
-            shifted = any(leg.name.startswith("switch") for leg in legs[:until])
-            legs = legs[:until] + self.back(shifted)
+            shifted = any(leg.name.startswith(("switch", "roll")) for leg in legs[:until])
+            legs = legs[:until] + self.back(shifted, any(leg.name == "hand over" for leg in legs[:until]))
         return [RELEASE_BEGINS, *(what for leg in legs for what in leg.whats), RELEASE_ENDS, SEAL]
 
     def _worked(self, name: str, steps: Iterable[str]) -> list[Leg]:

@@ -25,7 +25,7 @@ from ..lock.holder import lease_name
 from ..lock.keep import Outcome, keep, observe
 from . import machine
 from .ending import End, free
-from .index import RELEASE, RESTORE, Attempt, Index, mend, read
+from .index import GIVEN_UP, RELEASE, TASKS, Attempt, Index, ending, left, mend, read
 from .naming import release_id
 from .pin import pin, require_signature
 from .recorded import recorded
@@ -66,7 +66,14 @@ class Begin:
             lease=lease_name(params["system"], params["environment"]),
             who=who,
             want=Want(
-                version, params["resume"], params["inputs"], params["changes"], lift, params["kind"], params["resumed"]
+                version,
+                params["resume"],
+                params["inputs"],
+                params["changes"],
+                lift,
+                params["kind"],
+                params["resumed"],
+                tuple(params["alone"]),
             ),
             plan=params["plan"],
             recorded=recorded(params),
@@ -127,6 +134,8 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
     seen = _seen(client, asked, Index.of(index_of(client, asked.namespace, asked.lease).entries()))
     attempt = seen.index.unfinished
     lacking = mend(attempt, seen.story) if attempt else None
+    if attempt and left(attempt, seen.story):
+        lacking = ending(attempt, GIVEN_UP, 0.0, {})
     if lacking:
         seen = _mended(seen, lacking, "")
     decision = _decided(seen, asked)
@@ -145,9 +154,11 @@ def _locked(client: KubeClient, asked: Begin) -> Outcome:
     """The lock in the hands of this run; nobody waits for a holder whose release has ended."""
     try:
         return keep(client, asked.lock("held"))
-    except Refused:
+    except Refused as refused:
         index = Index.of(index_of(client, asked.namespace, asked.lease).entries())
         if not free(client, asked.namespace, asked.lease, index):
+            if index.unfinished:
+                refused.what += f", for {index.unfinished.title}"
             raise
     return keep(client, asked.lock("held"))
 
@@ -180,13 +191,13 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
 
 def _new_id(asked: Begin, index: Index, held: Record) -> str:
     taken = {attempt.release for attempt in index.attempts}
-    about = RESTORE if asked.want.kind == RESTORE else _version(asked, index)
+    about = _version(asked, index) if asked.want.kind == RELEASE else asked.want.kind
     return release_id(asked.lease, about, held.since, taken)
 
 
 def _version(asked: Begin, index: Index) -> str:
-    """What the release is about: the version that is asked for, else the one that is taken back; none of a restore."""
-    if asked.want.kind == RESTORE:
+    """What a release is about: the version that is asked for, else the one that is taken back; nothing else has one."""
+    if asked.want.kind != RELEASE:
         return ""
     return asked.want.version or (index.to_take_back.version if index.to_take_back else "")
 
@@ -203,10 +214,15 @@ def _seen(client: KubeClient, asked: Begin, index: Index) -> Seen:
 
 
 def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, held: Record) -> Seen:
-    """What was found, after the end of a release is written that ended or never began; the same if there is none."""
+    """What was found, after the end of a release is written that ended or never began, and of tasks that were left.
+
+    The same if there is none of them.
+    """
     attempt, story = found.index.unfinished, found.story
     if attempt is None:
         return found
+    if left(attempt, story):
+        return _given_up(client, asked, index, found, held)
     run = asked.run(attempt.release, held.token)
     if story.verdict and not story.sealed:
         story = story.after(_own(client, run).seal())
@@ -219,23 +235,26 @@ def _settled(client: KubeClient, asked: Begin, index: Register, found: Seen, hel
 
 
 def _given_up(client: KubeClient, asked: Begin, index: Register, seen: Seen, held: Record) -> Seen:
-    """The unfinished release has ended where it stands, and holds its version."""
+    """The unfinished release has ended where it stands, and holds its version; tasks hold none."""
     attempt = cast(Attempt, seen.index.unfinished)
     run = asked.run(attempt.release, held.token)
     own = _own(client, run)
-    story = seen.story.after(own.add(machine.RELEASE_ENDS, End("failed", f"given up for {asked.want.title}").report()))
+    how = End(GIVEN_UP if attempt.kind == TASKS else "failed", f"given up for {asked.want.title}")
+    story = seen.story.after(own.add(machine.RELEASE_ENDS, how.report()))
     sealed = own.seal()
     pin(run, sealed.head, index.warnings.append)
     story = story.after(sealed)
     lacking = cast(Report, mend(attempt, story))
-    return Seen(
-        seen.index.told(machine.INDEX_ENDED, lacking, index.add(machine.INDEX_ENDED, lacking).when, ""), Story()
-    )
+    return _mended(seen, lacking, index.add(machine.INDEX_ENDED, lacking).when)
 
 
 def _mended(found: Seen, lacking: Report, when: str) -> Seen:
     """What was found, now that the index knows how its newest release ended."""
     index = found.index.told(machine.INDEX_ENDED, lacking, when, "")
+    attempt = cast(Attempt, found.index.unfinished)
+    if lacking["verdict"] == GIVEN_UP:
+        note = f"; {attempt.title}, begun by {attempt.who}, is given up {found.story.stands}"
+        return Seen(index, Story(), note)
     never = not found.story.begun
     ended = "died before it started anything" if never else f"had ended: {lacking['verdict']}"
     return Seen(index, Story(), f"; release {lacking['release']} {ended}")
@@ -247,14 +266,16 @@ def _decided(seen: Seen, asked: Begin) -> Decision:
 
 
 def _remembering(client: KubeClient, asked: Begin, seen: Seen, decision: Decision) -> tuple[Begin, list[str]]:
-    """What is asked, with the migrations of the release that goes on or is taken back; and what to warn of.
+    """What is asked, with what the release that goes on or is taken back migrated and rolled; and what to warn of.
 
     A ledger that does not say which they were leaves those that are asked, and the warning says so.
     """
     attempt = seen.index.unfinished or (seen.index.to_take_back if decision.kind == GO_BACK else None)
-    if attempt is None or decision.kind in (START, NOTHING) or asked.want.kind == RESTORE:
+    if attempt is None or decision.kind in (START, NOTHING) or asked.want.kind != RELEASE:
         return asked, []
     story = seen.story if seen.index.unfinished else Story.of(read(Store(client, asked.namespace, attempt.release)))
+    if story.rolled:
+        asked = replace(asked, recorded={**asked.recorded, "rolled": list(story.rolled)})
     if "migrations" in story.begun:
         return replace(asked, recorded={**asked.recorded, "migrations": story.begun["migrations"]}), []
     said = f"The ledger of release {attempt.release} does not say which migrations it had"
@@ -267,18 +288,19 @@ def _own(client: KubeClient, run: Run) -> Register:
 
 def _start(asked: Begin, known: Index, index: Register, run: Run, own: Register) -> str:
     """When it began, as the index has it."""
-    version = _version(asked, known)
-    if asked.want.version or asked.want.kind == RESTORE:
+    version, by_hand = _version(asked, known), not asked.want.version and asked.want.kind == RELEASE
+    taken = known.to_take_back if by_hand else None
+    if asked.want.version or asked.want.kind != RELEASE:
         require_signature(run)
     if asked.want.version and known.hold(version):
         index.add(machine.INDEX_LIFTED, {"version": version, "reason": asked.want.lift, "who": run.who})
-    by_hand = not asked.want.version and asked.want.kind == RELEASE
-    taken = known.to_take_back.release if by_hand and known.to_take_back else ""
     begun = {"release": run.release, "version": version, "plan": asked.plan, "kind": asked.want.kind}
-    began = index.add(machine.INDEX_BEGUN, {**begun, "takes_back": taken, "who": run.who}).when
+    alone = {"alone": list(asked.want.alone)} if asked.want.alone else {}
+    takes_back = taken.release if taken else ""
+    began = index.add(machine.INDEX_BEGUN, {**begun, **alone, "takes_back": takes_back, "who": run.who}).when
     own.add(
         machine.RELEASE_BEGINS,
-        {**asked.recorded, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
+        {**asked.recorded, **alone, "version": version, "plan": asked.plan, "inputs": dict(asked.want.inputs)},
     )
     return began
 
@@ -317,6 +339,9 @@ def _report(
         "migrations": list(begun.get("migrations", ())),
         "starter": str(begun.get("starter", "")),
         "approvals": list(begun.get("approvals", ())),
+        "rolled": list(asked.recorded.get("rolled", ())),
+        "alone": list(story.begun.get("alone", () if story.begun else asked.want.alone)),
+        "proof": dict(begun.get("proof", {})),
         "weight": story.highest,
         "at": story.open,
         "taken_over": {},

@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import Refused
+from ..policy.rules import read_policy
 from . import plan_parts as parts
 from .plan_inputs import Inputs, changed, inputs_of, lives, terms_of
+from .warmth import Keep
 
 TYPE = "runbook.release/plan"
 MIGRATION = ("name", "class", "kind", "database", "to", "image", "description")
@@ -41,6 +43,14 @@ class Plan:
         return f"{self.content['system']} {self.content['version']} in {self.content['environment']}"
 
 
+def _readable_keep(keep: Mapping[str, Any] | None, *, rolling: bool) -> None:
+    if keep and rolling:
+        what = "keep_warm is of the colour that was live before, and what rolls has none"
+        raise Refused(what, where="release_rollback.keep_warm", remedy="leave it out")
+    if keep:
+        Keep.of(keep)
+
+
 def make(given: Mapping[str, Any]) -> Plan:
     """The plan of the options of release_plan; the same options make the same plan, anywhere and at any time."""
     parts.checked(given["components"], given["staged"])
@@ -48,13 +58,19 @@ def make(given: Mapping[str, Any]) -> Plan:
     shift, witness = given["shift"], given["witness"]
     if not shift["steps"]:
         raise Refused("shift.steps is empty, so no traffic would ever move", remedy="set it, ending with 100")
-    _refuse_mixture(components, given["resumed"])
-    parts.readable(given["components"], given["gates"])
-    steps = [100] if any(one["first"] for one in components) else shift["steps"]
+    rolling = {"rolling": parts.rolling(given["rolling"], given["components"], shift)} if given.get("rolling") else {}
+    if not rolling:
+        _refuse_mixture(components, given["resumed"])
+    heard = parts.is_heard(given["components"], given["staged"], witness["rate"])
+    parts.readable(given["components"], given["gates"], heard)
+    read_policy(given["rollback"].get("policy") or [])
+    _readable_keep(given["rollback"].get("keep_warm"), rolling=bool(rolling))
+    steps = [100] if rolling or any(one["first"] for one in components) else shift["steps"]
     content = {
         "type": TYPE,
         **{name: parts.line(given[name]) for name in ("system", "environment", "version", "override", "emergency")},
         "components": components,
+        **rolling,
         "shift": {key: shift[key] for key in ("steps", "hold", "drain")},
         "sees": [parts.sight(step, shift["hold"], witness["rate"]) for step in steps],
         "judged": parts.foretold(given["gates"].get("step") or [], shift, witness["rate"], len(components)),
@@ -66,6 +82,8 @@ def make(given: Mapping[str, Any]) -> Plan:
         "freezes": given["freezes"],
         "approvals": {when: dict(roles) for when, roles in given["approvals"].items() if isinstance(roles, Mapping)},
         "rollback": given["rollback"],
+        "proven_in": given["proven_in"],
+        "about": {name: value for name, value in given["about"].items() if value},
         "typical_seconds": round(given["typical_seconds"]),
     }
     return Plan({**content, "inputs": inputs_of(content)})

@@ -10,7 +10,7 @@ from typing import Any
 from .plan_parts import Given, hashed, line
 
 DIGEST = "sha256:"
-OF_COMPONENT = ("source", "values", "manifests", "entry", "replicas", "smoke")
+OF_COMPONENT = ("source", "values", "manifests", "entry", "workloads", "replicas", "smoke")
 Inputs = dict[str, str]
 
 
@@ -20,7 +20,7 @@ def inputs_of(plan: Given) -> Inputs:
     found["components"] = ", ".join(one["name"] for one in plan["components"])
     for one in plan["components"]:
         found |= _of_component(one)
-    found["shift"] = shift_text(plan["shift"])
+    found["shift"] = rolling_text(plan["rolling"]) if "rolling" in plan else shift_text(plan["shift"])
     for gate, criteria in plan["gates"].items():
         found[f"gate {gate}"] = _digest(criteria)
     found["migrations"] = "; ".join(migration_text(one) for one in plan["migrations"])
@@ -32,17 +32,19 @@ def inputs_of(plan: Given) -> Inputs:
 
 def terms_of(plan: Given) -> Inputs:
     """Under which terms the release may begin; one that has begun is held to what it releases, not to these."""
-    by_digest = {name: _digest(plan[name]) for name in ("windows", "freezes", "approvals")}
+    by_digest = {name: _digest(plan[name]) for name in ("windows", "freezes", "approvals", "proven_in")}
     return {**by_digest, "override": plan["override"], "emergency": plan["emergency"]}
 
 
 def _of_component(one: Given) -> Inputs:
     name = one["name"]
     entry = one["entry"]
+    placed = {f"{name} workloads": ", ".join(one["workloads"])} if "workloads" in one else {}
     return {
+        **placed,
         f"{name} source": " ".join(f"{key} {value}" for key, value in one["source"].items()),
         f"{name} values": one["values"]["digest"],
-        f"{name} manifests": f"{one['target']} {one['manifests']}",
+        f"{name} manifests": f"{one['target']} {one['manifests']}".strip(),
         f"{name} entry": " ".join(str(entry[key]) for key in ("kind", "namespace", "name") if entry.get(key)),
         f"{name} replicas": "" if one["replicas"] is None else str(one["replicas"]),
         f"{name} smoke": _digest(one["smoke"]),
@@ -54,6 +56,16 @@ def shift_text(shift: Given) -> str:
     steps = ", ".join(str(step) for step in shift["steps"])
     drain = f", drained for up to {shift['drain']} s" if shift["drain"] else ""
     return f"{steps} % held for {shift['hold']} s each{drain}"
+
+
+def rolling_text(rolling: Given) -> str:
+    """How workloads are changed in place."""
+    waves = "; then ".join(", ".join(wave) for wave in rolling["waves"])
+    limits = ((rolling.get("surge"), "more"), (rolling.get("unavailable"), "fewer"))
+    told = [f"{amount} pods {word}" for amount, word in limits if amount is not None]
+    held = f", then held for {rolling['hold']} s"
+    way = f"; way back {rolling['way']}"
+    return f"in place: {waves}" + (f", with at most {' and '.join(told)}" if told else "") + held + way
 
 
 def witness_text(witness: Given) -> str:

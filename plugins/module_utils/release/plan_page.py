@@ -7,8 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..policy.rules import rule_text
 from .plan import NO_WAY_BACK, Plan
-from .plan_inputs import migration_text, shift_text, witness_text
+from .plan_inputs import migration_text, rolling_text, shift_text, witness_text
+from .plan_parts import line
+from .terms import about_text
+from .warmth import keep_text
 
 Content = Mapping[str, Any]
 
@@ -44,7 +48,9 @@ def _summary(plan: Plan) -> str:
     if not changing:
         return "Nothing changes: this version carries the traffic already."
     traffic = "This is a first release: nothing is live yet."
-    if not any(one["first"] for one in content["components"]):
+    if "rolling" in content:
+        traffic = f"Pods are replaced {rolling_text(content['rolling'])}."
+    elif not any(one["first"] for one in content["components"]):
         traffic = f"Traffic moves by {shift_text(content['shift'])}."
     number = _count(len(content["components"]), "component")
     return f"{len(changing)} of {number} to change. {traffic} {_duration(content)}"
@@ -72,6 +78,13 @@ def _alarms(content: Content) -> Iterator[str]:
         yield "NO WITNESS: nobody counts lost requests or errors of the new version"
     elif changing:
         yield from _too_few(content)
+    yield from (sentence for one in content["components"] if "workloads" in one for sentence in _too_small(one))
+
+
+def _too_small(one: Content) -> Iterator[str]:
+    for workload, count in one["capacity"].items():
+        if one["replicas"] and count < one["replicas"]:
+            yield f"TOO FEW PODS of {one['name']}: {workload} has {count}, and {one['replicas']} are asked for"
 
 
 def _too_few(content: Content) -> Iterator[str]:
@@ -86,7 +99,7 @@ def _component(one: Content, version: str) -> Iterator[str]:
     if not one["changes"]:
         yield f"{one['name']}: stays, {live}"
         return
-    yield f"{one['name']}: {live} → {one['target']} {version}"
+    yield f"{one['name']}: {live} → {' '.join(filter(None, (one['target'], version)))}"
     details = [", ".join(_parts(one)), *_pods(one), *one["steps"], *one["differs"]]
     yield from (f"{INDENT}{detail}" for detail in details)
 
@@ -98,7 +111,7 @@ def _parts(one: Content) -> Iterator[str]:
         yield f"image {source['image']}"
     if keys:
         yield f"values {', '.join(keys)}" if len(keys) <= FEW else _count(len(keys), "value")
-    yield f"entry {one['entry']['kind']} {one['entry']['name']}"
+    yield ", ".join(one["workloads"]) if "workloads" in one else f"entry {one['entry']['kind']} {one['entry']['name']}"
 
 
 def _pods(one: Content) -> list[str]:
@@ -137,12 +150,19 @@ def _criterion(one: Content) -> str:
 def _way_back(content: Content) -> Iterator[str]:
     for one in content["components"]:
         if one["changes"]:
-            way = f"the traffic returns to {one['live']}" if one["live"] else "none, for nothing is live yet"
-            yield f"{one['name']}: {way}"
+            yield f"{one['name']}: {_way_of(one)}"
     final = [one["name"] for one in content["migrations"] if one["class"] in NO_WAY_BACK]
     if final:
         yield f"Only before {final[0]} has run; afterwards a fixed version has to be released"
-    yield from (f"{key}: {value}" for key, value in content["rollback"].items())
+    if keep := content["rollback"].get("keep_warm"):
+        yield line(f"The version before {keep_text(keep)}")
+    yield from (line(f"Observed: {rule_text(one)}") for one in content["rollback"].get("policy") or [])
+
+
+def _way_of(one: Content) -> str:
+    if "workloads" in one:
+        return f"rolls back to {one['live']}" if one["live"] else "its workloads are deleted, for there are none yet"
+    return f"the traffic returns to {one['live']}" if one["live"] else "none, for nothing is live yet"
 
 
 def _when_and_who(content: Content) -> Iterator[str]:
@@ -156,6 +176,10 @@ def _when_and_who(content: Content) -> Iterator[str]:
         yield f"Approvals {when}: {', '.join(f'{role} ({count})' for role, count in roles.items()) or 'none'}"
     if not content["approvals"]:
         yield "Nobody has to approve"
+    if followed := about_text(content["about"]):
+        yield line(followed)
+    if proof := content["proven_in"]:
+        yield line(f"Proven first in {proof.get('environment')}, within {proof.get('within') or 'any time'}")
 
 
 def _count(number: int, noun: str) -> str:

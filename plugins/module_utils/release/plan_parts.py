@@ -12,6 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 from ..colours import COLOURS
 from ..errors import Refused, ReleaseError
 from ..ledger.canonical import digest
+from .order import after_of, waves
+from .rolling import keys
 
 Given = Mapping[str, Any]
 
@@ -30,13 +32,15 @@ def line(text: Any) -> str:
 
 
 def component(given: Given, staged: Given) -> dict[str, Any]:
-    """A component with what helm_bluegreen would do to it; the values of its chart only as a digest."""
+    """A component with what helm_bluegreen or rollout would do to it; the values of its chart only as a digest."""
     values = given["source"].get("values") or {}
+    placed = {"workloads": [" ".join(key) for key in keys(given)]} if given.get("workloads") else {}
     return {
         "name": line(given["name"]),
         "source": source(given["source"]),
         "values": {"digest": hashed(values), "keys": sorted(keys_of(values))},
-        "entry": {key: line(value) for key, value in given["entry"].items() if value},
+        "entry": {key: line(value) for key, value in (given.get("entry") or {}).items() if value},
+        **placed,
         "replicas": given.get("replicas"),
         "smoke": [criterion(one) for one in given.get("smoke") or []],
         "changes": bool(staged["awaits_traffic"]),
@@ -52,20 +56,29 @@ def component(given: Given, staged: Given) -> dict[str, Any]:
 
 
 def checked(components: Sequence[Given], staged: Given) -> None:
-    """Refuse components that say too little, or of which helm_bluegreen was not asked."""
+    """Refuse components that say too little, or of which neither helm_bluegreen nor rollout was asked."""
     for place, one in enumerate(components):
         where = f"components[{place}]"
-        for field, kind in (("name", str), ("source", Mapping), ("entry", Mapping)):
+        placed: tuple[str, type] = ("workloads", list) if one.get("workloads") else ("entry", Mapping)
+        for field, kind in (("name", str), ("source", Mapping), placed):
             if not one.get(field) or not isinstance(one[field], kind):
                 raise Refused(f"{where}.{field} is missing or of another type", where=where, remedy=f"set {field}")
         said = staged.get(one["name"])
-        wanted = ("awaits_traffic", "first", "target", "digest", "colours")
+        wanted = ("awaits_traffic", "first", "target", "digest", "colours", "live")
         if not isinstance(said, Mapping) or any(field not in said for field in wanted):
             raise Refused(
-                f"staged.{one['name']} is not a result of helm_bluegreen",
+                f"staged.{one['name']} is not a result of helm_bluegreen, nor of rollout",
                 where="staged",
-                remedy="run helm_bluegreen with state=staged in check mode for each component and give its results",
+                remedy="run helm_bluegreen with state=staged in check mode for each component and give its results, or "
+                "what the filter rolled makes of the result of rollout",
             )
+
+
+def rolling(given: Given, components: Sequence[Given], shift: Given) -> dict[str, Any]:
+    """How components roll: wave by wave."""
+    order = [[line(name) for name in wave] for wave in waves(after_of(components))]
+    limits = {key: line(given[key]) for key in ("surge", "unavailable") if given.get(key) is not None}
+    return {"waves": order, **limits, "hold": shift["hold"], "way": line(given["way"])}
 
 
 def source(given: Given) -> dict[str, str]:
@@ -98,7 +111,10 @@ def colour_of(said: Given) -> dict[str, Any]:
 
 
 def live(staged: Given) -> str:
-    """Who carries the traffic: ``blue 1.5``, or ``blue 1.5 75 %, green 1.6 25 %``; empty before a first release."""
+    """Who carries the traffic: ``blue 1.5``, or ``blue 1.5 75 %, green 1.6 25 %``, or of what rolls the versions alone.
+
+    Empty before a first release.
+    """
     if staged["first"]:
         return ""
     colours = {colour: colour_of(said) for colour, said in sorted(staged["colours"].items())}
@@ -106,7 +122,7 @@ def live(staged: Given) -> str:
     texts = {colour: f"{colour} {said['version'] or '(version unknown)'}" for colour, said in serving.items()}
     if len(serving) == 1:
         return next(iter(texts.values()))
-    return ", ".join(f"{texts[colour]} {said['weight']} %" for colour, said in serving.items()) or str(staged["live"])
+    return ", ".join(f"{texts[colour]} {said['weight']} %" for colour, said in serving.items()) or line(staged["live"])
 
 
 def criterion(given: Any) -> dict[str, str]:
@@ -128,26 +144,54 @@ def sight(weight: int, hold: float, rate: int) -> dict[str, Any]:
     return {"weight": weight, "answers": answers, "sees": "" if share is None else f"{percent(share)} %"}
 
 
-def readable(components: Sequence[Given], gates: Mapping[str, Sequence[Any]]) -> None:
-    """Raise one error that lists every mistake in the criteria of the release, long before the gates that ask them."""
+def readable(components: Sequence[Given], gates: Mapping[str, Sequence[Any]], witnessed: bool = True) -> None:
+    """Raise one error that lists every mistake in the criteria of the release, long before the gates that ask them.
+
+    Not ``witnessed`` nobody hears what the judge would be asked about.
+    """
     from ..tor.criterion import parse_criteria
     from ..tor.judge.asked import Gate, asked
 
     gate = Gate("new", "old", witness="witness", since=1.0)
     asks = {f"release_gates.{name}": asked(criteria, gate) for name, criteria in gates.items()}
-    asks |= {f"smoke of {one['name']}": [_served(ask) for ask in one.get("smoke") or []] for one in components}
+    asks |= {f"smoke of {one['name']}": _smoke(one) for one in components}
     mistakes: list[str] = []
     for called, criteria in asks.items():
         try:
             parse_criteria(criteria, called)
         except ReleaseError as error:
             mistakes += error.details["mistakes"]
+    mistakes += [] if witnessed else _unheard(gates)
     if mistakes:
         raise Refused("; ".join(mistakes), where="the criteria", remedy="correct them in the inventory")
 
 
+def _unheard(gates: Mapping[str, Sequence[Any]]) -> list[str]:
+    from ..tor.judge.asked import is_witnessed
+
+    why = "release_witness.rate is 0, or no component that runs already has urls and identity"
+    return [
+        f"release_gates.{gate}[{place}]: {line(one.get('name'))} judges what a witness hears, and there is none: {why}"
+        for gate, criteria in gates.items()
+        for place, one in enumerate(criteria)
+        if is_witnessed(one)
+    ]
+
+
+def is_heard(components: Sequence[Given], staged: Given, rate: float) -> bool:
+    """Whether a witness starts: of what is new beside something that runs nobody has heard anything yet."""
+    new = [one["name"] for one in components if staged[one["name"]]["first"]]
+    reached = [one["name"] for one in components if one.get("urls")]
+    return rate > 0 and any(name not in new or len(new) == len(components) for name in reached)
+
+
+def _smoke(given: Given) -> list[Any]:
+    """As it is asked: of a component with colours the Service is only known once its colour is, what rolls names it."""
+    smoke = given.get("smoke") or []
+    return list(smoke) if given.get("workloads") else [_served(ask) for ask in smoke]
+
+
 def _served(criterion: Any) -> Any:
-    """With the Service that is only known once its colour is."""
     if not isinstance(criterion, Mapping) or (criterion.get("source") or {}).get("kind") != "service":
         return criterion
     return {**criterion, "source": {**criterion["source"], "service": "service"}}

@@ -27,8 +27,20 @@ RECORDED_OPTIONS: dict[str, dict[str, Any]] = {
     },
     "starter": {"type": "str", "default": ""},
     "approvals": {"type": "list", "elements": "dict", "default": []},
+    "proof": {"type": "dict", "default": {}},
 }
-AS_GIVEN = ("kind", "system", "environment", "components", "steps", "first", "previous", "migrations", "starter")
+AS_GIVEN = (
+    "kind",
+    "system",
+    "environment",
+    "components",
+    "steps",
+    "first",
+    "previous",
+    "migrations",
+    "starter",
+    "proof",
+)
 KEPT = ("role", "approver", "key", "expires", "kind")
 
 

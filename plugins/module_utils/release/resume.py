@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Refused
-from .index import RELEASE, RELEASED, RESTORE, Attempt, Index
+from .index import RELEASE, RELEASED, RESTORE, TASKS, Attempt, Hold, Index
 from .machine import BACK
 from .story import Story
 
@@ -20,14 +20,17 @@ FORWARD_FIX = "forward"
 POLICIES = ("continue", "rollback", "ask", FORWARD_FIX)
 LIVE = "live "
 GOES_BACK = (RELEASED, "failed")
+NO_RELEASE = {RESTORE: "a restore", TASKS: "what is to be done"}
+BEGINS = {RESTORE: "a restore begins", TASKS: "tasks begin"}
 
 
 @dataclass(frozen=True)
 class Want:
     """What the run is asked to release. ``inputs`` are digests by name; those of ``live …`` may change on the way.
 
-    Without a version it is asked to take back whatever was released last. ``kind`` restore is no release: it has none.
-    ``resumed`` says that the run did without windows and approvals, as a release is unfinished.
+    Without a version it is asked to take back whatever was released last. The kinds restore and tasks have none.
+    ``resumed`` says that the run did without windows and approvals, as a release is unfinished. ``alone`` are the
+    components of it that are taken back while its others stay.
     """
 
     version: str
@@ -37,11 +40,18 @@ class Want:
     lift: str = ""
     kind: str = RELEASE
     resumed: bool = False
+    alone: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """What has to wait for another one, or for which another one is given up."""
-        return "a restore" if self.kind == RESTORE else self.version or "what is taken back"
+        if self.alone:
+            return f"{self.part} alone"
+        return NO_RELEASE.get(self.kind) or self.version or "what is taken back"
+
+    @property
+    def part(self) -> str:
+        return " and ".join(self.alone)
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,18 @@ class Decision:
 
 
 def decide(index: Index, story: Story, want: Want) -> Decision:
-    """``story`` is that of the unfinished release, if any; ``Refused`` says where that stands and both ways on."""
+    """``story`` is that of the unfinished release, if any; ``Refused`` says where that stands and both ways on.
+
+    Tasks that are unfinished are ended before anybody decides.
+    """
     attempt = index.unfinished
     if attempt is None:
         return _begin(index, want)
     stands = f"{attempt.title}, begun by {attempt.who} at {attempt.began}, stands"
-    if RESTORE in (attempt.kind, want.kind):
-        return _beside_a_restore(attempt, f"{stands} {story.stands}", story, want)
+    if want.kind != RELEASE or attempt.kind == RESTORE:
+        return _beside_another(attempt, f"{stands} {story.stands}", story, want)
     if not want.version:
-        return Decision(GO_BACK, f"{stands} {story.stands}; it is taken back")
+        return _taken_back(attempt, f"{stands} {story.stands}", want)
     if gives_up(attempt, want):
         return Decision(START, f"{stands} {story.stands}; it is given up, and {want.version} begins")
     if attempt.version != want.version:
@@ -84,6 +97,18 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
     return Decision(CONTINUE, f"{stands} {story.stands}; it continues")
 
 
+def _taken_back(attempt: Attempt, stands: str, want: Want) -> Decision:
+    """An unfinished release goes back as what it is: the whole of one, or the part it was to take back."""
+    if want.alone in ((), attempt.alone):
+        rest = "; run this again for the rest" if attempt.alone and not want.alone else ""
+        return Decision(GO_BACK, f"{stands}; it {'goes on' if attempt.alone else 'is taken back'}{rest}")
+    raise Refused(
+        f"{stands}; {want.title} has to wait for it",
+        remedy="run rollback.yml without rollback_components, which takes it back"
+        + (", then this again" if attempt.alone else " as a whole; or go on with it, then run this again"),
+    )
+
+
 def gives_up(attempt: Attempt | None, want: Want) -> bool:
     """Whether the unfinished release is left where it stands, for a version or a restore that mends what it did."""
     if attempt is None or attempt.kind == RESTORE or want.policy != FORWARD_FIX:
@@ -97,11 +122,13 @@ def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> lis
     return [name for name in names if not name.startswith(LIVE) and recorded.get(name) != given.get(name)]
 
 
-def _beside_a_restore(attempt: Attempt, stands: str, story: Story, want: Want) -> Decision:
-    """A restore goes on with a restore; a release and a restore wait for one another."""
+def _beside_another(attempt: Attempt, stands: str, story: Story, want: Want) -> Decision:
+    """A restore goes on with a restore; a release, a restore and tasks wait for one another."""
     if gives_up(attempt, want):
         return Decision(START, f"{stands}; it is given up, and {want.title} begins")
-    if attempt.kind == RELEASE:
+    if attempt.kind == RELEASE and want.kind == TASKS:
+        remedy = f"{_ways(attempt)}; then run this again"
+    elif attempt.kind == RELEASE:
         remedy = f"{_ways(attempt)}; or leave it where it stands with -e release_resume={FORWARD_FIX}; then restore"
     elif want.kind == RESTORE and want.policy == "continue":
         _refuse_other_databases(stands, sorted(story.begun.get("inputs") or {}), sorted(want.inputs))
@@ -122,10 +149,12 @@ def _refuse_other_databases(stands: str, began: list[str], now: list[str]) -> No
 
 
 def _begin(index: Index, want: Want) -> Decision:
-    if want.kind == RESTORE:
-        return Decision(START, "a restore begins, nothing is unfinished")
+    if want.kind != RELEASE:
+        return Decision(START, f"{BEGINS[want.kind]}, nothing is unfinished")
     if not want.version:
         newest = index.to_take_back
+        if newest and want.alone:
+            return _part(index, newest, want)
         if newest and newest.verdict in GOES_BACK:
             return Decision(GO_BACK, f"{newest.version}, which was {newest.verdict} at {newest.ended}, is taken back")
         return Decision(NOTHING, f"there is no release to take back{f' after {newest.version}' if newest else ''}")
@@ -139,13 +168,31 @@ def _begin(index: Index, want: Want) -> Decision:
     hold = index.hold(want.version)
     if hold and not want.lift:
         raise Refused(
-            f"{want.version} is on hold: release {hold.release} ended {hold.verdict} at {hold.since}",
+            f"{want.version} is on hold: {_why(index, hold)} at {hold.since}",
             remedy="release a version that mends it; or say why this one may be tried again, "
             "with -e release_lift='the reason'",
             hold=hold.report(),
         )
     lifted = f"; its hold is lifted: {want.lift}" if hold else ""
     return Decision(START, f"{want.version} begins, no release is unfinished{lifted}")
+
+
+def _part(index: Index, newest: Attempt, want: Want) -> Decision:
+    """Some components of the newest release go back, if it was released as a whole."""
+    if newest.verdict != RELEASED:
+        return Decision(NOTHING, f"there is no release of which {want.part} could be taken back alone")
+    if not set(want.alone) - index.gone(newest.release):
+        return Decision(NOTHING, f"{want.part} of {newest.version} was taken back already")
+    return Decision(
+        GO_BACK, f"{want.part} of {newest.version}, which was released at {newest.ended}, is taken back alone"
+    )
+
+
+def _why(index: Index, hold: Hold) -> str:
+    attempt = index.attempt(hold.release)
+    if attempt and attempt.alone:
+        return f"release {hold.release} took {' and '.join(attempt.alone)} back alone"
+    return f"release {hold.release} ended {hold.verdict}"
 
 
 def _ways(attempt: Attempt, is_going_back: bool = False) -> str:

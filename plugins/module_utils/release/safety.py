@@ -10,6 +10,7 @@ from typing import Any
 
 from ..colours import other
 from ..errors import Refused
+from ..helm.objects import Obj
 from ..helm.observe import Have
 from ..helm.room import Room, carried
 from ..traffic.patch import previous_colour
@@ -116,11 +117,19 @@ class Answer:
 
 
 def judge(
-    migrations: Sequence[Migration], reached: str, components: Sequence[Have], existing: Existing, version: str = ""
+    migrations: Sequence[Migration],
+    reached: str,
+    components: Sequence[Have],
+    existing: Existing,
+    version: str = "",
+    in_place: Sequence[Way] = (),
 ) -> Answer:
-    """``existing`` has the names of the ConfigMaps and Secrets there are; ``version`` is the one being released."""
+    """``existing`` has the names of the ConfigMaps and Secrets there are; ``version`` is the one being released.
+
+    ``in_place`` are the ways of components that roll.
+    """
     barring = [one for one in migrations if one.bars and STAGES.index(reached) >= MIGRATE]
-    ways = tuple(way_back(have, existing, version) for have in components)
+    ways = (*(way_back(have, existing, version) for have in components), *in_place)
     findings = [schema_finding(one) for one in barring] + [finding for way in ways for finding in way.findings]
     return Answer(tuple(findings), ways, forward_plan(barring))
 
@@ -163,6 +172,21 @@ def way_back(have: Have, existing: Existing, version: str) -> Way:
         remedy = "bring it to its capacity first (helm_bluegreen with state warm)"
         findings.append(Finding(component, "capacity", sentence, remedy))
     return Way(component, colour, side.version, room.ready, room.needed, tuple(findings))
+
+
+def way_in_place(component: str, version: str, before: Sequence[Obj], existing: Existing) -> Way:
+    """``before`` are the workloads as they were; without any there is nothing to go back to."""
+    findings = [
+        Finding(
+            component,
+            "configuration",
+            f"{need} does not exist any more, and {need.workload} could not start a pod as it was without it",
+            f"create {need} again as it was, or release the version to go back to again",
+        )
+        for need in needs_of(before)
+        if need.name not in existing.get(need.kind, ())
+    ]
+    return Way(component, "", version, findings=tuple(findings))
 
 
 def _colour_to_return_to(have: Have, version: str) -> str:

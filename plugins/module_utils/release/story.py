@@ -18,6 +18,7 @@ class Story:
 
     ``done`` are the steps that are done and did not begin again; ``open`` is the one that began last and is not done.
     ``backups`` maps a database to the backup to return to, ``migrated`` says whether any migration ever began.
+    ``rolled`` are the units that ever began to roll, or to go back: only those may be taken back.
     """
 
     begun: Mapping[str, Any] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Story:
     highest: int = 0
     backups: Mapping[str, str] = field(default_factory=dict)
     migrated: bool = False
+    rolled: tuple[str, ...] = ()
     latest: str = ""
     ended: Mapping[str, Any] = field(default_factory=dict)
     sealed: bool = False
@@ -44,7 +46,8 @@ class Story:
         """The story with one entry more."""
         story = replace(self, last=entry)
         if entry.what == RELEASE_BEGINS:
-            return replace(story, begun=entry.after or {})
+            begun = entry.after or {}
+            return replace(story, begun=begun, rolled=tuple(begun.get("rolled") or ()))
         if entry.what == RELEASE_ENDS:
             return replace(story, ended=entry.after or {}, open="")
         if entry.what == SEAL:
@@ -70,7 +73,9 @@ class Story:
             weights = {**weights, step.component: 0}
         way = BACK if step.way == BACK else self.way
         migrated = self.migrated or step.migrates
-        return replace(self, done=others, open=step.text, way=way, weights=weights, highest=highest, migrated=migrated)
+        told = replace(self, done=others, open=step.text, way=way, weights=weights, highest=highest, migrated=migrated)
+        rolled = tuple(dict.fromkeys((*self.rolled, step.component))) if step.rolls else self.rolled
+        return replace(told, rolled=rolled)
 
     @property
     def verdict(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..ledger.store import Store
 from ..lock.decide import owner
 from ..lock.keep import observe
-from .index import RESTORE, Attempt, Index, mend, read
+from .index import RESTORE, TASKS, Attempt, Index, mend, read
 from .machine import INDEX_ENDED
 from .register import index_of
 from .story import Story
@@ -35,7 +35,8 @@ def tell(client: KubeClient, namespace: str, lease: str, release: str = "") -> d
     have, now = observe(client, f"{namespace}/{lease}")
     return {
         "releases": [one.report() for one in index.attempts],
-        "unfinished": standing(attempt, story) if attempt else {},
+        "unfinished": standing(attempt, story) if attempt and attempt.kind != TASKS else {},
+        "tasks": standing(attempt, story) if attempt and attempt.kind == TASKS else {},
         "untold": untold,
         "begun": dict(Story.of(read(Store(client, namespace, release))).begun) if release else {},
         "ways_back": sorted({*restoring.values(), *(id for one in stories for id in one.backups.values())}),
@@ -59,5 +60,7 @@ def standing(attempt: Attempt, story: Story) -> dict[str, Any]:
         "weights": dict(story.weights),
         "backups": dict(story.backups),
         "migrated": story.migrated,
+        "rolled": list(story.rolled),
+        "alone": list(attempt.alone),
         "sentence": f"{attempt.title} stands {story.stands}.",
     }

@@ -12,6 +12,7 @@ from ..colours import COLOURS
 from ..errors import NotFound
 from ..kube.kinds import ENDPOINTSLICE, SERVICE
 from ..kube.readiness import ready_endpoints
+from ..maintenance.record import refuse_maintained
 from .entry import SERVICE_NAME_LABEL, Entry, Obj, Side
 from .router import Router
 from .routers import router_for
@@ -35,6 +36,7 @@ def read_objects(client: KubeClient, entry: Entry, router: Router) -> tuple[Obj,
                 where=f"entry {entry}",
                 remedy="create it with the colour Services as its back ends, or correct entry.name",
             )
+        refuse_maintained(kind.kind, obj, f"entry {entry}")
         found.append(obj)
     return tuple(found)
 

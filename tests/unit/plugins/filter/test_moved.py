@@ -31,13 +31,18 @@ PLANNED = seen("blue", ("1.5", 100), ("1.4", 0))
     ],
 )
 def test_what_moved_between_the_plan_and_the_begin_is_named(now: dict[str, Any], said: list[str]) -> None:
-    api = {**PLANNED, "item": "api"}
-    assert moved([api, {**now, "item": "web"}], {"web": PLANNED, "api": PLANNED}) == said
+    assert moved({"api": PLANNED, "web": now}, {"web": PLANNED, "api": PLANNED}) == said
 
 
 def test_a_first_release_that_is_not_the_first_any_more_is_named() -> None:
     planned = seen("", ("", 100), ("", 0))
-    assert moved([{**planned, "item": "web"}], {"web": planned}) == []
-    assert moved([{**PLANNED, "item": "web"}], {"web": planned}) == [
-        "web was planned with nothing live, and now it is blue 1.5"
+    assert moved({"web": planned}, {"web": planned}) == []
+    assert moved({"web": PLANNED}, {"web": planned}) == ["web was planned with nothing live, and now it is blue 1.5"]
+
+
+def test_what_rolls_moved_when_another_version_runs() -> None:
+    planned = {"first": False, "live": "1.5", "colours": {}}
+    assert moved({"web": planned}, {"web": planned}) == []
+    assert moved({"web": {**planned, "live": "1.5, 1.6"}}, {"web": planned}) == [
+        "web was planned with 1.5, and now it is 1.5, 1.6"
     ]

@@ -14,6 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.doc_fragments.entry import ModuleDocFragment as EntryFragment
 from ansible_collections.runbook.release.plugins.doc_fragments.kube import ModuleDocFragment as KubeFragment
 from ansible_collections.runbook.release.plugins.doc_fragments.run import ModuleDocFragment as RunFragment
+from ansible_collections.runbook.release.plugins.doc_fragments.source import ModuleDocFragment as SourceFragment
 from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady
 from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Outcome, Request, seen, title
 from ansible_collections.runbook.release.plugins.module_utils.helm.plan import Plan, Prove, Scale
@@ -178,10 +179,10 @@ def test_the_info_module_tells_both_colours(run: Run, monkeypatch: pytest.Monkey
 def test_evidence_of_the_colour_that_was_asked_for(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, colour: str, chosen: str
 ) -> None:
-    found: dict[str, Any] = {"pods": [], "events": [], "unreadable": []}
+    found: dict[str, Any] = {"pods": [], "events": [], "unreadable": [], "pods_left_out": 0}
     seen = have(running("blue", "1", weight=100), empty("green"))
     monkeypatch.setattr(evidence, "observe", lambda client, target: seen)
-    monkeypatch.setattr(evidence, "gather", lambda client, namespace, one: found)
+    monkeypatch.setattr(evidence, "gather", lambda client, namespace, one, everything: found)
     result = run(evidence, path=str(tmp_path / "kept"), colour=colour)
     assert (result["colour"], result["changed"]) == (chosen, True)
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
@@ -194,7 +195,8 @@ def test_evidence_of_the_colour_that_was_asked_for(
 def test_documentation_and_options_agree(module: ModuleType) -> None:
     documentation = yaml.safe_load(module.DOCUMENTATION)
     documented = documentation["options"]
-    for name, fragment in (("entry", EntryFragment), ("kube", KubeFragment), ("run", RunFragment)):
+    fragments = {"entry": EntryFragment, "kube": KubeFragment, "run": RunFragment, "source": SourceFragment}
+    for name, fragment in fragments.items():
         if f"runbook.release.{name}" in documentation["extends_documentation_fragment"]:
             documented |= yaml.safe_load(fragment.DOCUMENTATION)["options"]
     assert documented.keys() == module.argument_spec().options.keys()

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.modules import release_acceptance, release_info, release_run
@@ -25,22 +23,6 @@ LEAD = {
 }
 PROVEN = [{**LEAD, "file": "/srv/releases/lead-1.json"}]
 Run = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def run(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_module(module: Any, **options: Any) -> dict[str, Any]:
-        monkeypatch.setattr(module, "kube_client", lambda given: api.client(dry_run=given.check_mode))
-        with patch_module_args(options), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return run_module
 
 
 @pytest.fixture

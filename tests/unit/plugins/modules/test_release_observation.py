@@ -21,10 +21,11 @@ SHOP = {
     "release": "shop-prod-1-4-0",
     "ended": str(ENDED),
     "plan": [{"every": "10m", "until": "30m"}],
-    "policy": [{"criterion": "errors", "when": "> 20 %", "action": "rollback"}],
 }
 GOOD = {"name": "errors", "severity": "blocking", "verdict": "pass", "observed": 0.1, "unit": "%", "threshold": "< 1 %"}
 BAD = {**GOOD, "verdict": "fail", "observed": 30}
+CALM = {"action": "nothing", "sentence": "every blocking criterion passed", "components": [], "standing": {"at": 1.5}}
+BACK = {**CALM, "action": "rollback", "sentence": "errors > 20 % holds: rollback"}
 Run = Callable[..., dict[str, Any]]
 
 
@@ -48,7 +49,8 @@ def run(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 
 def looked(number: int, *verdicts: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"state": "looked", "look": number, "verdicts": list(verdicts or [GOOD]), **more}
+    decision = BACK if BAD in verdicts else CALM
+    return {"state": "looked", "look": number, "verdicts": list(verdicts or [GOOD]), "decision": decision, **more}
 
 
 def ledger(api: Api) -> list[Entry]:
@@ -123,6 +125,21 @@ def test_a_look_that_took_until_the_next_one_was_due_is_recorded_all_the_same(ru
     assert run(21)["due"] == 2
 
 
+def test_it_goes_on_after_one_component_alone_went_back(run: Run, api: Api) -> None:
+    found = run(10, **looked(1, BAD, decision={**BACK, "components": ["mailer"]}))
+    assert found["decision"]["components"] == ["mailer"]
+    assert (found["decision"]["action"], found["over"]) == ("rollback", False)
+    assert ledger(api)[0].after["decision"]["components"] == ["mailer"]
+    assert run(20)["due"] == 2
+
+
+def test_the_next_look_is_told_what_the_last_one_left(run: Run, api: Api) -> None:
+    assert run(10)["decision"]["standing"] == {}
+    run(10, **looked(1))
+    assert run(20)["decision"] == CALM
+    assert ledger(api)[0].after["decision"] == CALM
+
+
 def test_check_mode_records_nothing(run: Run, api: Api) -> None:
     assert run(10, **looked(1), _ansible_check_mode=True)["changed"]
     assert ledger(api) == []
@@ -144,8 +161,9 @@ def test_an_altered_record_is_refused(run: Run, api: Api) -> None:
     [
         ({"ended": "yesterday"}, "ended"),
         ({"plan": [{"every": "10m"}]}, "plan[0].until"),
-        ({"policy": [{"when": "> 5 %", "action": "watch"}]}, "policy[0].criterion"),
-        ({"state": "looked", "look": 9, "verdicts": []}, "no look 9"),
+        ({"state": "looked", "look": 9, "verdicts": [], "decision": CALM}, "no look 9"),
+        ({"state": "looked", "look": 1, "verdicts": [], "decision": {"action": "flee"}}, "decision.action"),
+        ({"state": "looked", "look": 1, "verdicts": []}, "decision"),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Run, options: dict[str, Any], said: str) -> None:

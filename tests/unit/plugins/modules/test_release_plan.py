@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.release.rolling import rolled
 from ansible_collections.runbook.release.plugins.modules import release_approval, release_plan
 
 SECRET = "hunter2-correct-horse"
@@ -202,6 +203,37 @@ def test_the_plan_foretells_nothing_of_what_it_does_not_know(run: Run, source: O
     assert made["page"].count("Judge of no worse: not foretold, as how ") == 1
 
 
+JUDGED = {"name": "no worse", "source": {"kind": "judge"}, "select": "error_share", "expect": '== "pass"'}
+
+
+def test_a_judge_that_would_hear_nothing_is_refused(run: Run) -> None:
+    """What rolls would not be judged at all, and a colour only once it has traffic."""
+    silent = {"witness__rate": 0}
+    assert (
+        "release_gates.live[0]: no worse judges what a witness hears"
+        in run(options(gates__live=[JUDGED], **silent))["msg"]
+    )
+    counters = {"url": "http://prometheus:9090", "total": 'all{v="$version"}', "bad": 'bad{v="$version"}'}
+    elsewhere = {**JUDGED, "source": {"kind": "judge", **counters}}
+    assert run(options(gates__live=[elsewhere], **silent))["digest"]
+    assert run(options(gates__live=[JUDGED]))["digest"]
+
+
+@pytest.mark.parametrize(
+    ("reached", "first", "heard"), [(True, False, True), (False, False, False), (True, True, True)]
+)
+def test_of_what_rolls_somebody_has_to_hear_a_component_that_runs(
+    run: Run, reached: bool, first: bool, heard: bool
+) -> None:
+    given = rolling(gates={"live": [JUDGED]})
+    given["staged"]["shop"]["first"] = first
+    (own,) = given["components"]
+    given["components"] = [
+        {**own, "urls": [{"url": "http://shop/version"}], "identity": {"json": "v"}} if reached else own
+    ]
+    assert ("digest" in run(given)) == heard
+
+
 def test_mistakes_in_criteria_are_told_by_the_plan_and_all_at_once(run: Run) -> None:
     good = {"name": "ready", "source": {"kind": "service", "path": "/ready"}, "select": "status", "expect": "== 200"}
     assert run(options(gates__live=[{**good, "source": {"kind": "http", "url": "http://shop/ready"}}]))["digest"]
@@ -217,7 +249,9 @@ def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
     changes: list[Options] = [
         {"staged__shop__capacity": {"Deployment/shop-green": 4}},
         {"staged__shop__plan": ["install release shop-green with version 1.6.0"]},
-        {"rollback": {"keep_warm": "24h"}},
+        {"rollback": {"policy": [{"when": "all", "action": "rollback"}]}},
+        {"proven_in": {"environment": "staging"}},
+        {"about": {"version": "2.1"}},
         {"backups": ["orders, proven to restore"]},
         {"typical_seconds": 400},
         {"override": "the customer is down"},
@@ -225,6 +259,37 @@ def test_the_digest_is_of_everything_the_plan_says(run: Run) -> None:
     for change in changes:
         digests.add(run(options(**change))["digest"])
     assert len(digests) == len(changes) + 1
+
+
+def test_rules_about_going_back_are_read_by_who_approves_and_what_cannot_be_read_is_refused(run: Run) -> None:
+    rule = {"criterion": "errors", "when": "> 10 %", "after": "5m", "action": "rollback"}
+    assert "errors > 10 %, for 5m: rollback" in run(options(rollback={"policy": [rule]}))["page"]
+    refused = run(options(rollback={"policy": [{**rule, "action": "pray"}]}))
+    assert "policy[0].action: 'pray' is none of rollback, hold, watch" in refused["msg"]
+
+
+def test_who_approved_with_a_proof_has_not_approved_without_it(run: Run, tmp_path: Path) -> None:
+    proof = {"environment": "staging", "within": "14d"}
+    made = run(options(proven_in=proof, path=str(tmp_path)))
+    assert "Proven first in staging, within 14d" in made["page"]
+    approved = str(tmp_path / "plan.json")
+    assert "msg" not in run(options(proven_in=proof, approved=approved))
+    assert "proven_in changed" in run(options(approved=approved))["msg"]
+
+
+def test_the_runbook_that_is_followed_is_named_and_its_overdue_review_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(release_plan.AnsibleModule, "warn", lambda _module, text: told.append(text))
+    about = {"title": "Runbook of shops", "version": "2.1", "owner": "the shop team", "review_by": "2020-01-31"}
+    made = run(options(about=about))
+    assert "Follows Runbook of shops, version 2.1, kept by the shop team" in made["page"]
+    assert "had to be reviewed by 2020-01-31. Do: have the shop team review it" in " ".join(told)
+
+
+def test_a_review_on_no_day_is_refused(run: Run) -> None:
+    assert "soon is no day" in run(options(about={"review_by": "soon"}))["msg"]
 
 
 def test_no_secret_leaves_the_module(run: Run, tmp_path: Path) -> None:
@@ -377,6 +442,40 @@ def test_a_plan_of_another_system_is_not_shown(run: Run, approved: Path) -> None
     assert "This is the plan of shop 1.6.0 in prod, not of system till" in run(given, system="till")["msg"]
     assert "not of version 1.6.1" in run(given, version="1.6.1")["msg"]
     assert "failed" not in run(given, system="shop", version="1.6.0")
+
+
+def rolling(before: str = "1.5.0", **more: Any) -> Options:
+    """A component that rolls, once more after half of it has rolled."""
+    images = {"shop": f"registry.example/shop:{before}"}
+    told = {"kind": "Deployment", "name": "shop", "before": images, "after": {}, "done": "changed", "pods": 3}
+    said = {"changed": True, "workloads": [told], "plan": [], "digest": "sha256:" + "4f" * 32}
+    own = {
+        "name": "shop",
+        "source": {"kind": "image", "image": "registry.example/shop"},
+        "workloads": [{"name": "shop"}],
+    }
+    order = {"way": "manifests"}
+    return {**OPTIONS, "components": [own], "staged": rolled([own], said), "rolling": order, **more}
+
+
+def test_a_plan_of_what_rolls_holds_while_it_rolls_and_names_what_changed(run: Run, tmp_path: Path) -> None:
+    given = {"approved": str(tmp_path), **rolling()}
+    made = run({name: value for name, value in given.items() if name != "approved"} | {"path": str(tmp_path)})
+    assert made["inputs"]["shop workloads"] == "Deployment shop"
+    assert "live state of shop: 1.5.0 → 1.5.0, 1.6.0" in run({**given, **rolling("1.5.0, 1.6.0")})["msg"]
+    assert "failed" not in run({**given, **rolling("1.6.0"), "resumed": True})
+    other = run({**given, **rolling(rolling={"surge": 1, "way": "revision"})})
+    assert [one["name"] for one in other["changed_inputs"]] == ["shift"]
+
+
+def test_what_rolls_names_the_service_that_its_smoke_asks(run: Run) -> None:
+    """Nobody fills it in for want of a colour, so the gate could not be held."""
+    smoke = {"name": "ready", "source": {"kind": "service", "path": "/ready"}, "select": "status", "expect": "== 200"}
+    given = rolling()
+    given["components"] = [{**given["components"][0], "smoke": [smoke]}]
+    assert "smoke of shop[0].source.service: " in run(given)["msg"]
+    smoke["source"] = {**smoke["source"], "service": "shop"}
+    assert run(given)["digest"]
 
 
 def test_a_component_nobody_staged_is_refused(run: Run) -> None:

@@ -169,6 +169,8 @@ def test_the_plan_a_release_began_with_is_told_when_it_goes_on(run: Run) -> None
         ({"state": "ended"}, "run, verdict"),
         ({**WHERE, "state": "lifted", "version": "1.4.0"}, "reason"),
         ({**WHERE, "state": "lifted", "reason": "CHG-7"}, "version"),
+        ({**SHOP, "alone": ["api"]}, "leave out version, or alone"),
+        ({**SHOP, "version": None, "kind": "restore", "alone": ["api"]}, "The kind restore has no alone"),
     ],
 )
 def test_bad_input_is_refused(run: Run, api: Api, options: dict[str, Any], said: str) -> None:

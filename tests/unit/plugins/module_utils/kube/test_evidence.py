@@ -92,6 +92,17 @@ def test_it_is_bounded_and_the_broken_pods_come_first(api, client):
     assert found["events"][-1]["message"] == "event 59"
 
 
+def test_with_everything_no_pod_is_left_out_and_logs_are_whole(api, client):
+    pods = [a_pod(f"web-{number}", crashing=False) for number in range(MOST_PODS + 2)]
+    api.on("GET", EVENTS, Reply(body={"metadata": {}, "items": []}))
+    for pod in pods:
+        logs_of(api, pod["metadata"]["name"], Reply(body=b"said"))
+    found = collect(client, "shop", pods, everything=True)
+    assert (len(found["pods"]), found["pods_left_out"]) == (MOST_PODS + 2, 0)
+    asked = [heard.query for heard in api.heard if heard.path.endswith("/log")]
+    assert {query["limitBytes"][0] for query in asked} == {str(10 * 1024 * 1024)}
+
+
 def test_last_words_are_of_the_run_that_said_something(api, client):
     pod = a_pod("web-1")
     api.on("GET", EVENTS, Reply(body={"metadata": {}, "items": []}))

@@ -15,13 +15,9 @@ from ansible_collections.runbook.release.plugins.module_utils.lock.decide import
 from ansible_collections.runbook.release.plugins.module_utils.lock.decide import decide as decide_lock
 from ansible_collections.runbook.release.plugins.module_utils.lock.record import Record
 from ansible_collections.runbook.release.plugins.module_utils.release import deadman_job as job
-from ansible_collections.runbook.release.plugins.module_utils.release.deadman import (
-    PLAN,
-    SCRIPT,
-    Man,
-    namespaces_of,
-    way_back,
-)
+from ansible_collections.runbook.release.plugins.module_utils.release import pod_api
+from ansible_collections.runbook.release.plugins.module_utils.release.deadman import Man, namespaces_of, way_back
+from ansible_collections.runbook.release.plugins.module_utils.release.pod_program import PLAN, Image
 from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import Entry
 from ansible_collections.runbook.release.plugins.module_utils.traffic.observe import observe_entry
@@ -49,7 +45,7 @@ def seen(world: World, kind: str = "httproute") -> EntryState:
 def man(state: EntryState, version: str = "", **more: Any) -> Man:
     found = way_back(state, version)
     assert found
-    return Man(RUN, [found], "registry/python:3", **more)
+    return Man(RUN, [found], Image("registry/python:3", **more))
 
 
 def shift(world: World, weight: int, fence: int = TOKEN, kind: str = "httproute") -> None:
@@ -65,7 +61,7 @@ class Cluster:
         self.world, self.path, self.kind = world, path, kind
         self.lease = apply_lease(lease)
         self.now = BEGAN.timestamp()
-        self.failing: list[job.Failure] = []
+        self.failing: list[pod_api.Failure] = []
         self.before_patch = lambda: None
 
     def get(self, path: str) -> tuple[Obj, float]:
@@ -83,7 +79,7 @@ class Cluster:
         try:
             changed = apply_ops(obj, ops)
         except (KeyError, ValueError):
-            raise job.Failure("a test failed", 422) from None
+            raise pod_api.Failure("a test failed", 422) from None
         if dry:
             return
         changed["metadata"]["resourceVersion"] += "1"
@@ -183,7 +179,7 @@ def test_it_leaves_when_it_is_not_needed(lease: Record, said: str, capsys: pytes
 
 def test_a_lease_that_is_gone_ends_it() -> None:
     cluster, plan = in_shift()
-    cluster.failing = [job.Failure("gone", 404)]
+    cluster.failing = [pod_api.Failure("gone", 404)]
     assert job.watch(cluster, plan) == 0
 
 
@@ -203,7 +199,7 @@ def test_a_renewal_in_the_last_moment_wins(capsys: pytest.CaptureFixture[str]) -
 def test_an_api_server_that_is_away_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     cluster, plan = in_shift()
     cluster.expire()
-    cluster.failing = [job.Failure("connection refused")] * 3
+    cluster.failing = [pod_api.Failure("connection refused")] * 3
     assert job.watch(cluster, plan) == 0
     assert seen(cluster.world).weights["green"] == 0
     assert capsys.readouterr().out.count("connection refused") == 1
@@ -213,7 +209,7 @@ def test_a_lock_that_cannot_be_taken_is_not_hammered(monkeypatch: pytest.MonkeyP
     pauses: list[float] = []
     monkeypatch.setattr(job.time, "sleep", pauses.append)
     cluster, plan = in_shift()
-    cluster.failing = [job.Failure("the patch is refused", 422)] * 3 + [job.Failure("gone", 404)]
+    cluster.failing = [pod_api.Failure("the patch is refused", 422)] * 3 + [pod_api.Failure("gone", 404)]
     assert job.watch(cluster, plan) == 0
     assert pauses == [15.0] * 3
 
@@ -233,7 +229,7 @@ def test_an_entry_that_cannot_be_written_is_tried_again_by_the_next_container() 
     cluster.get(LEASE_PATH)
     lease, now = cluster.get(LEASE_PATH)
     cluster.patch(LEASE_PATH, job.takeover(lease, plan, now))
-    cluster.failing = [job.Failure("busy", 500)] * job.ATTEMPTS
+    cluster.failing = [pod_api.Failure("busy", 500)] * pod_api.ATTEMPTS
     assert job.end(cluster, plan) == 1
     assert Record.of(cluster.lease).holder == "dead-man shop-2"
     assert job.watch(cluster, plan) == 0
@@ -249,8 +245,8 @@ def by_hand(cluster: Cluster, *ops: Obj) -> None:
     [
         ([{"op": "add", "path": "/spec/rules/0/backendRefs/1/weight", "value": 400}], "somebody else moved"),
         ([{"op": "replace", "path": "/spec/rules/0/backendRefs/0/name", "value": "mine"}], "changed its rules"),
-        ([{"op": "add", "path": job.mark_path(job.FENCE), "value": "8"}], "newer token, 8"),
-        ([{"op": "add", "path": job.mark_path(job.SHIFT), "value": "{}"}], "somebody else moved"),
+        ([{"op": "add", "path": pod_api.mark_path(job.FENCE), "value": "8"}], "newer token, 8"),
+        ([{"op": "add", "path": pod_api.mark_path(job.SHIFT), "value": "{}"}], "somebody else moved"),
         ([{"op": "replace", "path": "/spec/rules/0/backendRefs", "value": [ref("shop-blue", 1)]}], "changed its rules"),
     ],
 )
@@ -323,7 +319,7 @@ def test_an_entry_without_a_live_colour_is_refused() -> None:
 
 def test_the_job_may_do_what_it_has_to_and_nothing_else() -> None:
     found = man(seen(world()))
-    roles = [body for kind, body, _namespace in found.objects() if kind is ROLE]
+    roles = [body for kind, body, _namespace in found.program.objects() if kind is ROLE]
     assert [role["rules"] for role in roles] == [
         [
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["shop-prod"]}
@@ -339,43 +335,45 @@ def test_an_entry_elsewhere_gets_a_role_there() -> None:
     state = observe_entry(one, Entry("httproute", "shop", "front"), SERVICES)  # type: ignore[arg-type]
     found = man(state)
     assert found.namespaces == {"shop", "front"}
-    config = {"data": found.data}
+    config = {"data": found.program.data}
     assert set(namespaces_of(config)) == {"front"}
     assert set(namespaces_of(None)) == set()
 
 
 def test_another_run_or_image_is_another_job() -> None:
     state = seen(world())
-    assert man(state).digest == man(state).digest
-    others = {man(state).digest, man(state, user=0).digest, man(state, pull_policy="Never").digest}
-    others.add(Man(Run("shop-2", "shop", "shop-prod", 8, "bob@b"), man(state).returns, "registry/python:3").digest)
-    assert len(others) == 4
-    assert "runAsUser" not in man(state, user=0).job()["spec"]["template"]["spec"]["securityContext"]
+    assert man(state).program.digest == man(state).program.digest
+    others = {one.program.digest for one in (man(state), man(state, user=0), man(state, pull_policy="Never"))}
+    later = Man(Run("shop-2", "shop", "shop-prod", 8, "bob@b"), man(state).returns, man(state).image)
+    assert len(others | {later.program.digest}) == 4
+    assert "runAsUser" not in man(state, user=0).program.job()["spec"]["template"]["spec"]["securityContext"]
 
 
-def test_the_program_runs_with_nothing_but_an_old_python() -> None:
-    data = man(seen(world())).data
-    tree = ast.parse(data[SCRIPT], feature_version=(3, 9))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert imported <= sys.stdlib_module_names
+def imports(text: str) -> set[tuple[int, str]]:
+    """How far up, and what."""
+    found: set[tuple[int, str]] = set()
+    for node in ast.walk(ast.parse(text, feature_version=(3, 9))):
+        if isinstance(node, ast.Import):
+            found |= {(0, alias.name.split(".")[0]) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.level, str(node.module) if node.level else str(node.module).partition(".")[0]))
+    return found
+
+
+def test_the_program_runs_with_nothing_but_an_old_python_and_its_own_files() -> None:
+    data = man(seen(world())).program.data
+    files = {name: text for name, text in data.items() if name.endswith(".py")}
+    assert set(files) == {"program.release.pod_api.py", "program.release.deadman_job.py"}
+    for text in files.values():
+        assert imports(text) <= {(0, name) for name in sys.stdlib_module_names} | {(1, "pod_api")}
     assert json.loads(data[PLAN])["token"] == TOKEN
 
 
 def test_the_rehearsal_writes_nothing_and_says_what_is_forbidden(capsys: pytest.CaptureFixture[str]) -> None:
     cluster, plan = in_shift()
     before = copy.deepcopy(cluster.lease)
-    assert job.rehearse(cluster, plan) == 0
+    assert pod_api.rehearse(cluster, job.written(plan)) == 0
     assert cluster.lease == before
-    cluster.failing = [job.Failure("PATCH: 403 forbidden", 403)] * job.ATTEMPTS
-    assert job.rehearse(cluster, plan) == 1
+    cluster.failing = [pod_api.Failure("PATCH: 403 forbidden", 403)] * pod_api.ATTEMPTS
+    assert pod_api.rehearse(cluster, job.written(plan)) == 1
     assert "403" in capsys.readouterr().out

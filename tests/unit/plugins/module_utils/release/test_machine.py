@@ -48,6 +48,17 @@ def test_what_got_no_traffic_is_only_retired() -> None:
     assert not any("back" in what for what in SHOP.whats("gate staged"))
 
 
+def test_what_works_by_itself_follows_the_traffic_forward_and_back() -> None:
+    way = Path(("api", "web"), (25, 100), gates=("live",), workers=("api", "web"))
+    handed = ["hand over api: begins", "hand over api: done", "hand over web: begins", "hand over web: done"]
+    assert way.whats()[-8:-2] == [*handed, "gate live api", "gate live web"]
+    back = way.whats("gate live")
+    assert back[back.index("switch api back: done") + 1 :][:4] == [*handed[2:], *handed[:2]]
+    assert not any("hand over" in what for what in way.whats("switch to 25"))
+    turned = next(point for point in points(way, "gate live") if point.way == "back")
+    assert turned.what == "switch web back: begins", "a hand-over goes with the traffic, whichever way that goes"
+
+
 def test_a_first_release_gets_all_traffic_at_once_and_cannot_give_it_back() -> None:
     first = Path.of(["api"], [5, 25, 100], first=True)
     assert [leg.name for leg in first.legs()] == [
@@ -69,6 +80,22 @@ def test_a_release_may_die_after_each_entry_of_both_ledgers() -> None:
         Point("release", 7, "switch api back: begins", "back"),
     ]
     assert found[-1] == Point("index", 2, "ended", "back")
+
+
+def test_a_release_in_place_rolls_its_unit_and_holds_one_gate() -> None:
+    way = Path.rolling("shop", databases=("orders",), migrations=("0042",))
+    assert way.whats() == [
+        "release begins",
+        *("back up orders: begins", "back up orders: done", "migrate 0042: begins", "migrate 0042: done"),
+        *("roll shop: begins", "roll shop: done", "gate live shop", "release ends", "sealed"),
+    ]
+
+
+def test_only_what_rolled_goes_back() -> None:
+    way = Path.rolling("shop", migrations=("0042",))
+    assert way.whats("gate live")[-4:] == ["unroll shop: begins", "unroll shop: done", "release ends", "sealed"]
+    assert not any("roll" in what for what in way.whats("migrate"))
+    assert [point.way for point in points(way, "roll")][-6:] == ["forward", "back", "back", "back", "back", "back"]
 
 
 @given(NAMES, st.integers(0, 100))

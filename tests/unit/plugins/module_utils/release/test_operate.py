@@ -406,7 +406,7 @@ def test_it_tells_what_there_was_and_where_the_unfinished_one_stands(api: Api) -
 
 def test_of_no_releases_it_tells_nothing(api: Api) -> None:
     nothing = {"releases": [], "unfinished": {}, "holds": [], "owner": {}, "typical_seconds": 0.0, "ways_back": []}
-    assert tell(api.client(), "shop", "shop-prod") == {**nothing, "begun": {}, "untold": ""}
+    assert tell(api.client(), "shop", "shop-prod") == {**nothing, "begun": {}, "untold": "", "tasks": {}}
 
 
 RESTORE = replace(
@@ -464,3 +464,130 @@ def test_a_release_that_is_given_up_for_a_restore_says_so(api: Api) -> None:
     assert begin(api.client(), replace(BOB, want=want, recorded=RESTORE.recorded))["decision"] == "start"
     assert ledger(api, given_up)[-2].after["reason"] == "given up for a restore"
     assert [one.kind for one in index(api).attempts] == ["release", "restore"]
+
+
+TASKS = replace(ALICE, want=Want("", inputs={"list": "weekly"}, kind="tasks"), recorded={"kind": "tasks"}, plan="")
+NEXT = {
+    "a release": BOB,
+    "a restore": replace(BOB, want=RESTORE.want, recorded=RESTORE.recorded, plan=""),
+    "tasks": replace(BOB, want=TASKS.want, recorded=TASKS.recorded, plan=""),
+    "what is taken back": replace(BOB, want=Want("")),
+}
+
+
+def test_tasks_have_their_place_in_the_index_and_a_ledger_of_their_own(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    report = begin(api.client(), TASKS)
+    run = run_of(report)
+    assert (report["decision"], run.release) == ("start", "shop-prod-tasks-20261121t160000z")
+    (begins,) = ledger(api, run.release)
+    assert (begins.after["kind"], begins.after["inputs"]) == ("tasks", {"list": "weekly"})
+    assert end(api.client(), run, End("done", seconds=60.0))["sentence"] == f"Tasks {run.release} ended: done."
+    assert [(one.kind, one.verdict) for one in index(api).attempts] == [("release", "released"), ("tasks", "done")]
+
+
+@pytest.mark.parametrize("following", NEXT)
+def test_tasks_that_somebody_left_are_given_up_by_whatever_begins_next(api: Api, following: str) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    run = run_of(begin(api.client(), TASKS))
+    left = run.release
+    write(api, run, "task vacuum: begins")
+    foreseen = begin(api.client(dry_run=True), NEXT[following])
+    report = begin(api.client(), NEXT[following])
+    assert report["decision"] == ("back" if following == "what is taken back" else "start")
+    given_up = f"Tasks {left}, begun by alice@build-7, is given up in the middle of 'task vacuum'"
+    assert given_up in report["sentence"]
+    assert given_up in foreseen["sentence"]
+    assert index(api).attempts[1].verdict == "given up"
+    assert said(api, left) == ["release begins", "task vacuum: begins", "release ends", "sealed"]
+
+
+def test_a_run_with_nothing_to_do_gives_up_tasks_as_well(api: Api) -> None:
+    begin(api.client(), TASKS)
+    assert begin(api.client(), replace(BOB, want=replace(BOB.want, changes=False)))["decision"] == "nothing"
+    assert index(api).attempts[0].verdict == "given up"
+
+
+def test_wherever_giving_up_tasks_dies_the_next_run_begins() -> None:
+    def doing(api: Api) -> Callable[[], Any]:
+        begin(api.client(), TASKS)
+        return lambda: begin(api.client(), NEXT["tasks"])
+
+    for api in deaths(doing):
+        assert begin(api.client(), BOB)["decision"] == "start"
+        assert next(one.verdict for one in index(api).attempts if one.kind == "tasks") in ("given up", "stopped")
+
+
+def test_tasks_under_way_are_told_as_tasks_and_as_no_release(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    run = run_of(begin(api.client(), TASKS))
+    write(api, run, "task flush the forecasts: begins")
+    told = tell(api.client(), "shop", "shop-prod")
+    assert (told["unfinished"], told["untold"]) == ({}, "")
+    assert told["tasks"]["at"] == "task flush the forecasts"
+    assert index(api).newest == index(api).attempts[0], "a run of tasks is no release"
+
+
+def test_the_sentence_of_a_lock_that_is_held_names_what_is_under_way(api: Api) -> None:
+    release = run_of(begin(api.client(), ALICE)).release
+    with pytest.raises(Refused, match=f"for Release {release} of 1.4.0"):
+        begin(api.client(), replace(TASKS, who="bob@laptop"))
+
+
+def test_what_is_taken_back_by_hand_is_what_that_release_rolled(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    write(api, run, "roll shop: begins", "roll shop: done")
+    end(api.client(), run, RELEASED)
+    by_hand = replace(BOB, want=Want(""))
+    back = run_of(begin(api.client(), by_hand))
+    assert ledger(api, back.release)[0].after["rolled"] == ["shop"]
+    known = tell(api.client(), "shop", "shop-prod")["unfinished"]
+    assert (known["rolled"], known["version"]) == (["shop"], "1.4.0")
+    assert run_of(begin(api.client(), by_hand)).release == back.release, "whoever dies on the way back is succeeded"
+
+
+def test_a_release_that_rolled_nothing_has_nothing_to_take_back(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    back = run_of(begin(api.client(), replace(BOB, want=Want(""))))
+    assert "rolled" not in ledger(api, back.release)[0].after
+    assert tell(api.client(), "shop", "shop-prod")["unfinished"]["rolled"] == []
+
+
+def rolled_out(api: Api) -> None:
+    """Release 1.4.0, which rolled."""
+    run = run_of(begin(api.client(), ALICE))
+    write(api, run, "roll shop: begins", "roll shop: done")
+    end(api.client(), run, RELEASED)
+
+
+PART = replace(BOB, want=Want("", alone=("api",)))
+
+
+def test_a_component_that_is_taken_back_alone_stands_in_both_ledgers_and_whoever_goes_on_is_told(api: Api) -> None:
+    rolled_out(api)
+    foreseen = begin(api.client(dry_run=True), PART)
+    begun = begin(api.client(), PART)
+    report = begin(api.client(), replace(PART, want=Want(""), who="carol@laptop"))
+    for one in (foreseen, begun, report):
+        assert (one["decision"], one["alone"], one["rolled"]) == ("back", ["api"], ["shop"])
+    begins = ledger(api, report["run"]["release"])[0].after
+    assert (begins["alone"], begins["rolled"], begins["version"]) == (["api"], ["shop"], "1.4.0")
+    known = tell(api.client(), "shop", "shop-prod")
+    assert (known["unfinished"]["alone"], known["releases"][-1]["alone"]) == (["api"], ["api"])
+    ended = end(api.client(), run_of(report), End("rolled back"))
+    assert ended["sentence"].endswith("ended: rolled back, api alone.")
+    assert begin(api.client(), PART)["decision"] == "nothing"
+    whole = begin(api.client(), replace(BOB, want=Want("")))
+    assert (whole["decision"], whole["alone"], whole["rolled"]) == ("back", [], ["shop"])
+
+
+def test_wherever_the_way_back_of_one_component_dies_the_next_one_goes_on_with_it() -> None:
+    def doing(api: Api) -> Callable[[], Any]:
+        rolled_out(api)
+        return lambda: begin(api.client(), PART)
+
+    for api in deaths(doing):
+        report = begin(api.client(), replace(PART, who="carol@laptop"))
+        assert (report["decision"], report["alone"], report["rolled"]) == ("back", ["api"], ["shop"])
+        assert end(api.client(), run_of(report), End("rolled back"))["changed"]
+        assert index(api).gone(index(api).attempts[0].release) == {"api"}

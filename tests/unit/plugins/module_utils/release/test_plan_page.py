@@ -9,6 +9,9 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.release.plan import make
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_page import page
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import differing, sight
+from ansible_collections.runbook.release.plugins.module_utils.release.rolling import rolled
+
+from .rolled import ROUTE, component, outcome, workload
 
 
 def staged(**more: Any) -> dict[str, Any]:
@@ -28,6 +31,8 @@ def page_of(said: dict[str, Any] | None = None, **more: Any) -> str:
         "shift": {"steps": [5, 100], "hold": 300, "drain": 0},
         "witness": {"rate": 20, "error_share": "1 %", "samples": 20},
         "rollback": {},
+        "proven_in": {},
+        "about": {},
         "override": "",
         "emergency": "",
         "typical_seconds": 0,
@@ -37,6 +42,13 @@ def page_of(said: dict[str, Any] | None = None, **more: Any) -> str:
         **{key: [] for key in ("migrations", "backups", "windows", "freezes", "judged")},
     }
     return page(make({**given, **more}))
+
+
+def rolling_page(replicas: int = 3, **more: Any) -> str:
+    api, web = component("api", replicas=replicas), component("web", after=["api"], **ROUTE)
+    said = outcome(workload("api"), workload("web"), plan=("change Deployment api: app r.example:5000/api:2",))
+    order = {"surge": 1, "unavailable": None, "way": "revision"}
+    return page_of(components=[api, web], staged=rolled([api, web], said), rolling=order, **more)
 
 
 def alarms(text: str) -> str:
@@ -132,3 +144,23 @@ def test_the_difference_to_live_names_fields_and_no_values() -> None:
     assert differing([{"before_header": "live a", "before": new, "after": new}]) == []
     assert differing([{"prepared": "scale Deployment a to 3"}]) == []
     assert differing(diffs[:1]) == ["Job/b is new", "Service/a is new"]
+
+
+def test_the_page_of_a_release_in_place_says_what_rolls_in_which_order_and_how_it_goes_back() -> None:
+    text = rolling_page()
+    for expected in (
+        "2 of 2 components to change. Pods are replaced in place: api; then web, with at most 1 pods more",
+        ", then held for 300 s",
+        "- api: 1 → 1.6\n  - image, image r.example:5000/api, Deployment api\n  - pods: Deployment/api 3\n",
+        "  - change Deployment api: app r.example:5000/api:2",
+        "100 % of the traffic for 300 s: about 6000 answers",
+        "api: rolls back to 1",
+        "way back revision",
+    ):
+        assert expected in text
+    assert "5 % of the traffic" not in text
+    assert alarms(text) == ""
+
+
+def test_fewer_pods_than_asked_for_are_said_first() -> None:
+    assert "TOO FEW PODS of api: Deployment/api has 3, and 4 are asked for" in alarms(rolling_page(replicas=4))

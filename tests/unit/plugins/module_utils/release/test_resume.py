@@ -199,3 +199,73 @@ def test_a_restore_waits_for_an_unfinished_release_unless_that_is_given_up() -> 
 def test_the_newest_release_can_be_taken_back_after_a_restore() -> None:
     known = index(begun("r1"), ended("r1"), restoring(), ended("s1", "restored", version=""))
     assert kind(known, Story(), Want("")) == "back"
+
+
+def part(release: str, *names: str, of: str = "r1") -> tuple[str, Any]:
+    """The begin of a release that takes components of another back alone."""
+    what, after = begun(release)
+    return what, {**after, "takes_back": of, "alone": list(names)}
+
+
+ALONE = Want("", alone=("api",))
+
+
+def test_a_component_of_the_newest_release_goes_back_alone_once() -> None:
+    released = (begun("r1"), ended("r1"))
+    decision = decide(index(*released), Story(), ALONE)
+    assert decision.kind == "back"
+    assert decision.sentence.startswith("api of 1.4.0, which was released at ")
+    gone = (*released, part("r2", "api"), ended("r2", "rolled back"))
+    assert decide(index(*gone), Story(), ALONE) == Decision("nothing", "api of 1.4.0 was taken back already")
+    assert kind(index(*gone), Story(), replace(ALONE, alone=("api", "web"))) == "back"
+    assert kind(index(*released, part("r2", "api"), ended("r2", "stopped")), Story(), ALONE) == "back"
+    assert kind(index(*gone, begun("r3"), ended("r3")), Story(), ALONE) == "back", "it came forward again"
+
+
+def test_what_is_left_of_a_release_can_be_taken_back_after_a_part_of_it_was() -> None:
+    gone = index(begun("r1"), ended("r1"), part("r2", "api"), ended("r2", "rolled back"))
+    decision = decide(gone, Story(), Want(""))
+    assert (decision.kind, "1.4.0, which was released" in decision.sentence) == ("back", True)
+
+
+def test_a_version_of_which_a_part_was_taken_back_needs_a_reason_to_be_released_again() -> None:
+    gone = index(begun("r1"), ended("r1"), part("r2", "api"), ended("r2", "rolled back"))
+    with pytest.raises(Refused, match=r"1\.4\.0 is on hold: release r2 took api back alone at "):
+        decide(gone, Story(), WANT)
+    assert kind(gone, Story(), replace(WANT, lift="it was the network")) == "start"
+
+
+@pytest.mark.parametrize("verdict", ["rolled back", "failed", "stopped"])
+def test_of_what_was_not_released_nothing_goes_back_alone(verdict: str) -> None:
+    assert kind(index(begun("r1"), ended("r1", verdict)), Story(), ALONE) == "nothing"
+    assert kind(index(), Story(), ALONE) == "nothing"
+
+
+def test_an_unfinished_release_goes_back_as_a_whole() -> None:
+    with pytest.raises(Refused, match="api alone has to wait for it") as refused:
+        decide(UNFINISHED, story(*SHIFTING), ALONE)
+    assert "without rollback_components" in refused.value.remedy
+
+
+@pytest.mark.parametrize(("names", "rest"), [(("api",), False), ((), True)])
+def test_an_interrupted_part_goes_on_going_back(names: tuple[str, ...], rest: bool) -> None:
+    half = index(begun("r1"), ended("r1"), part("r2", "api"))
+    told = story("release begins", "unroll shop: begins")
+    decision = decide(half, told, Want("", alone=names))
+    assert decision.kind == "back"
+    assert decision.sentence.startswith("Release r2, which takes api of 1.4.0 back alone, begun by bob@laptop")
+    assert ("run this again for the rest" in decision.sentence) == rest
+    assert kind(half, told, WANT) == "back"
+    with pytest.raises(Refused, match="web alone has to wait for it"):
+        decide(half, told, replace(ALONE, alone=("web",)))
+
+
+@pytest.mark.parametrize("policy", ["continue", "rollback", "ask", "forward"])
+def test_tasks_wait_for_an_unfinished_release_or_restore_and_never_give_it_up(policy: str) -> None:
+    tasks = Want("", kind="tasks", policy=policy)
+    with pytest.raises(Refused, match=r"Release r1 of 1\.4\.0.*what is to be done has to wait") as refused:
+        decide(UNFINISHED, story(*SHIFTING), tasks)
+    assert refused.value.remedy.endswith("then run this again")
+    with pytest.raises(Refused, match="Restore s1") as refused:
+        decide(index(restoring()), story(*RESTORING), tasks)
+    assert "run restore.yml" in refused.value.remedy

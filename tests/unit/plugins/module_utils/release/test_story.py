@@ -15,7 +15,7 @@ PATHS = st.builds(
     st.lists(st.sampled_from(["api", "web", "worker-2"]), min_size=1, unique=True),
     st.lists(st.sampled_from([5, 25, 50]), unique=True).map(lambda steps: [*sorted(steps), 100]),
     st.booleans(),
-)
+) | st.builds(Path.rolling, st.just("shop"), st.sampled_from([(), ("orders",)]), st.sampled_from([(), ("0042",)]))
 
 
 @st.composite
@@ -89,3 +89,14 @@ def test_a_migration_that_began_is_remembered_whatever_came_after() -> None:
     assert not story(*before).migrated
     begun = [*before, "migrate orders: begins", "migrate orders: failed", "resumed", "back up shop: begins"]
     assert story(*begun).migrated
+
+
+def test_a_unit_that_began_to_roll_may_be_taken_back_and_no_other() -> None:
+    begun = ["release begins", "migrate 0042: begins", "migrate 0042: done"]
+    assert story(*begun).rolled == ()
+    assert story(*begun, "roll shop: begins").rolled == ("shop",)
+    assert story(*begun, "roll shop: begins", "unroll shop: begins", "unroll shop: done").rolled == ("shop",)
+
+
+def test_a_release_that_takes_another_back_knows_what_that_one_rolled() -> None:
+    assert Story.of(chain([("release begins", {"version": "1.4.0", "rolled": ["shop"]})])).rolled == ("shop",)

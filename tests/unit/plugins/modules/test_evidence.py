@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.modules import evidence
+
+from ..module_utils.release.test_in_place import FakeCluster
+from ..module_utils.rollout.scene import workload
+
+SHOP = {"name": "shop", "namespace": "shop"}
+NOTHING: dict[str, Any] = {"pods": [], "pods_left_out": 0, "events": [], "unreadable": []}
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    cluster = FakeCluster(workload("api"), workload("web"), unit=None)
+    monkeypatch.setattr(evidence, "kube_client", lambda module: cluster)
+    monkeypatch.setattr(evidence, "gather", lambda client, namespace, workloads, everything: NOTHING)
+
+    def run_module(**options: Any) -> dict[str, Any]:
+        with patch_module_args({**SHOP, "path": str(tmp_path / "kept"), **options}), pytest.raises(SystemExit):
+            evidence.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run_module
+
+
+def test_the_evidence_of_what_rolls_is_that_of_its_workloads(run: Run, tmp_path: Path) -> None:
+    result = run(workloads=[{"name": "api"}])
+    assert (result["colour"], len(result["summary"])) == ("", 1)
+    assert result["summary"][0].startswith("Deployment api: 0 of 2 pods ready")
+    assert (tmp_path / "kept" / "summary.txt").read_text().startswith("Deployment api")
+
+
+def test_a_component_without_a_workload_says_so(run: Run) -> None:
+    found = run(workloads=[{"name": "gone"}])
+    assert (found["summary"], found["whole"]) == (["shop has no workloads"], False)
+
+
+def test_it_is_whole_only_when_nothing_was_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(workloads=[{"name": "api"}])["whole"] is True
+    for lacking in ({"pods_left_out": 1}, {"unreadable": ["a log"]}):
+        monkeypatch.setattr(evidence, "gather", lambda *asked, lacking=lacking: {**NOTHING, **lacking})
+        assert run(workloads=[{"name": "api"}])["whole"] is False
+
+
+def test_what_may_be_in_any_line_is_looked_for_in_all_of_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bool] = []
+    container = {"name": "api", "ready": True, "log": "a\nERROR b\n", "previous_log": ""}
+    there = {**NOTHING, "pods": [{"name": "api-1", "problem": "", "containers": [container]}]}
+    monkeypatch.setattr(evidence, "gather", lambda *asked: read.append(asked[-1]) or there)
+    told = run(workloads=[{"name": "api"}], matching="ERROR")
+    assert told["summary"][-1] == "1 lines match ERROR"
+    assert [Path(name).read_text() for name in told["files"] if name.endswith(".log")] == ["ERROR b\n"]
+    run(workloads=[{"name": "api"}], lines=501)
+    run(workloads=[{"name": "api"}], lines=100)
+    assert read == [True, True, False]
+
+
+def test_it_has_either_an_entry_or_workloads(run: Run) -> None:
+    assert "one of the following is required: entry, workloads" in run()["msg"]
+    both = run(workloads=[{"name": "api"}], entry={"kind": "service", "name": "web"})
+    assert "mutually exclusive" in both["msg"]
