@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -27,8 +28,33 @@ ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_in
 MANIFESTS = tuple(  # several documents in one file
     f"--exclude={folder}" for folder in ("tests/local/", "tests/cluster/manifests/", "tests/stand_ins/")
 )
-BESIDE_CASES = ("database",)
-"""Scenarios whose namespaces are nobody else's."""
+SIDE_BY_SIDE = {"database", "novacron", "service_entry", "podinfo"}
+"""Scenarios with a place of their own in the order."""
+MOVE_NO_TRAFFIC = tuple(
+    f"tests/cluster_cases/test_{name}.py"
+    for name in (
+        "backup_role",
+        "certificate_renew",
+        "incident",
+        "journal",
+        "kube_client",
+        "migration_job",
+        "pg_exec",
+        "release_ledger",
+        "release_lock",
+        "release_run",
+        "restore_playbook",
+        "tasks_of_databases",
+        "tor_cluster_sources",
+        "workload_change",
+        "workload_pause",
+    )
+)
+"""Cases of the cluster that no other work disturbs, and that disturb no witness."""
+ONLY_BY_NAME = {"molecule:stand_ins"}
+"""Steps that take too long for every change; `make molecule` runs them, too."""
+IDLE: set[int] = set()
+"""Sessions that give way to everybody else."""
 TELLING_LINE = re.compile(r"^(?:\[ERROR\]|FAILED |ERROR |fatal: ).*", re.MULTILINE)
 CLOSING_LINE = re.compile(r"\d+ (?:passed|failed|error|skipped).* in [\d.]+s")
 
@@ -40,7 +66,8 @@ class Step:
     """One check: a command, the folder it runs in, and what it needs.
 
     One that is ``beside`` waits for servers most of its time, so it runs beside the next check that is not. It must
-    share nothing with that one; several go one after the other.
+    share nothing with that one; several go one after the other. One that is ``idle`` computes only: it takes what the
+    others leave of the processors, and is awaited at the end. Nothing in it may depend on the time it takes.
     """
 
     name: str
@@ -50,6 +77,7 @@ class Step:
     cluster: bool = False
     services: bool = False
     beside: bool = False
+    idle: bool = False
 
 
 def static_steps() -> list[Step]:
@@ -60,13 +88,17 @@ def static_steps() -> list[Step]:
         Step("ruff", ("ruff", "check", ".")),
         Step("mypy", ("mypy", "--package", utils)),
         Step("yamllint", ("yamllint", "--strict", "."), TREE),
-        Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE),
         Step("docs", ("antsibull-docs", "lint-collection-docs", *references, "."), TREE),
         Step("changelog", ("antsibull-changelog", "lint"), TREE),
         Step("build", ("ansible-galaxy", "collection", "build", "--force", "--output-path", str(LOGS.parent)), TREE),
-        Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE),
-        Step("units", ("ansible-test", "units", *ANSIBLE_TEST), TREE, pytest=True),
-        Step("pytest", ("pytest", "--quiet", "tests/unit", "--ignore=tests/unit/plugins"), pytest=True),
+        Step("units", ("ansible-test", "units", *ANSIBLE_TEST, "tests/unit/plugins/"), TREE, pytest=True),
+        Step(
+            "pytest",
+            ("pytest", "--quiet", "--durations=10", "--numprocesses=2", "tests/unit", "--ignore=tests/unit/plugins"),
+            pytest=True,
+        ),
+        Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE, idle=True),
+        Step("sanity", ("ansible-test", "sanity", *ANSIBLE_TEST, *MANIFESTS), TREE, idle=True),
         Step(
             "services",
             ("pytest", "--quiet", "--durations=15", "tests/services_cases"),
@@ -78,18 +110,25 @@ def static_steps() -> list[Step]:
 
 
 def cluster_steps() -> list[Step]:
-    scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    """Two that run side by side touch no namespace of each other; chaos stops the API server for everybody."""
+    scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    cases = ("pytest", "--quiet", "--durations=15")
+    moving = tuple(f"--ignore={path}" for path in MOVE_NO_TRAFFIC)
     return [
-        *(replace(molecule(name), beside=True) for name in BESIDE_CASES),
-        Step("cases", ("pytest", "--quiet", "--durations=15", "tests/cluster_cases"), pytest=True, cluster=True),
+        molecule("database", beside=True),
+        Step("cases:still", (*cases, *MOVE_NO_TRAFFIC), pytest=True, cluster=True, beside=True),
+        Step("cases", (*cases, "tests/cluster_cases", *moving), pytest=True, cluster=True),
+        molecule("novacron", beside=True),
         Step("demo", ("make", "demo"), cluster=True),
-        *(molecule(name) for name in scenarios if name not in BESIDE_CASES),
+        molecule("service_entry", beside=True),
+        molecule("podinfo"),
+        *(molecule(name) for name in sorted(scenarios - SIDE_BY_SIDE)),
         Step("chaos", ("pytest", "--quiet", "tests/chaos", "--third"), pytest=True, cluster=True),
     ]
 
 
-def molecule(scenario: str) -> Step:
-    return Step(f"molecule:{scenario}", ("molecule", "test", "-s", scenario), cluster=True)
+def molecule(scenario: str, *, beside: bool = False) -> Step:
+    return Step(f"molecule:{scenario}", ("molecule", "test", "-s", scenario), cluster=True, beside=beside)
 
 
 def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
@@ -117,6 +156,20 @@ def count_pytest(output: str) -> Counter[str]:
     return count
 
 
+def give_way(session: int) -> None:
+    """Let everybody else have the processors first; a session is a group of its own where the kernel groups them."""
+    os.setpriority(os.PRIO_PGRP, session, 19)
+    group = Path(f"/proc/{session}/autogroup")
+    if group.exists():
+        group.write_text("19")
+
+
+def end_idle() -> None:
+    """An interruption from the keyboard does not reach other sessions."""
+    for session in IDLE:
+        os.killpg(session, signal.SIGTERM)
+
+
 def log_of(name: str) -> Path:
     return LOGS / f"{name.replace(':', '-')}.log"
 
@@ -133,9 +186,20 @@ def carry_out(step: Step, env: dict[str, str]) -> Outcome:
     """What became of a step, and what there is to say of it."""
     log, began = log_of(step.name), time.monotonic()
     with log.open("w") as stream:
-        code = subprocess.run(
-            step.command, check=False, cwd=step.cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
-        ).returncode
+        process = subprocess.Popen(
+            step.command,
+            cwd=step.cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=step.idle,
+        )
+        if step.idle:
+            give_way(process.pid)
+            IDLE.add(process.pid)
+        code = process.wait()
+        IDLE.discard(process.pid)
     output = log.read_text(errors="replace")
     count = count_pytest(output) if step.pytest else Counter(passed=int(code == 0))
     if not code and not count["passed"]:
@@ -176,7 +240,7 @@ class Cluster:
 def chosen(names: list[str]) -> list[Step]:
     steps = [*static_steps(), *cluster_steps()]
     if not names:
-        return steps
+        return [step for step in steps if step.name not in ONLY_BY_NAME]
     groups = {step.name.split(":")[0] for step in steps}
     if unknown := sorted(set(names) - groups - {step.name for step in steps}):
         sys.exit(f"unknown step {', '.join(unknown)}. Do: name some of {', '.join(sorted(groups))}")
@@ -191,7 +255,10 @@ def main(names: list[str]) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit("another run is using build/tree. Do: wait for it to end, then run this again")
-        total = run_all(steps)
+        try:
+            total = run_all(steps)
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
     return int(bool(total["failed"]))
 
@@ -200,23 +267,37 @@ def run_all(steps: list[Step]) -> Counter[str]:
     cluster = Cluster() if any(step.cluster for step in steps) else None
     make_tree()
     make_home()
-    counts: dict[str, Counter[str]] = {}
-    with ThreadPoolExecutor(max_workers=1) as others:
-        running: list[tuple[str, Future[Outcome]]] = []
-        for step in steps:
-            settings = cluster.settings if step.cluster and cluster else {}
-            if step.cluster and not settings:
-                counts[step.name] = Counter(failed=1)
-            elif step.beside:
-                running.append((step.name, others.submit(carry_out, step, environment(step, settings))))
-                continue
-            else:
-                counts[step.name] = run(step, environment(step, settings))
-            counts |= awaited(running)
-            running = []
-        counts |= awaited(running)
+    with ThreadPoolExecutor(max_workers=1) as others, ThreadPoolExecutor(max_workers=1) as last:
+        try:
+            counts = run_each(steps, cluster, others, last)
+        except KeyboardInterrupt:
+            last.shutdown(wait=False, cancel_futures=True)
+            end_idle()
+            raise
     repeat_failures([name for name, count in counts.items() if count["failed"] and log_of(name).exists()])
     return sum(counts.values(), Counter(passed=0, failed=0))
+
+
+def run_each(
+    steps: list[Step], cluster: Cluster | None, others: ThreadPoolExecutor, last: ThreadPoolExecutor
+) -> dict[str, Counter[str]]:
+    """What became of each; ``others`` runs what goes beside, ``last`` what is idle."""
+    counts: dict[str, Counter[str]] = {}
+    running: list[tuple[str, Future[Outcome]]] = []
+    idle: list[tuple[str, Future[Outcome]]] = []
+    for step in steps:
+        settings = cluster.settings if step.cluster and cluster else {}
+        if step.cluster and not settings:
+            counts[step.name] = Counter(failed=1)
+        elif step.idle or step.beside:
+            executor, waiting = (last, idle) if step.idle else (others, running)
+            waiting.append((step.name, executor.submit(carry_out, step, environment(step, settings))))
+            continue
+        else:
+            counts[step.name] = run(step, environment(step, settings))
+        counts |= awaited(running)
+        running = []
+    return counts | awaited([*running, *idle])
 
 
 def awaited(running: list[tuple[str, Future[Outcome]]]) -> dict[str, Counter[str]]:

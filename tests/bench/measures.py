@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cache import cache
 from criteria import criteria
+from fleet import fleet
 from judge import judge_table
+from policy import policy
 from rollout import rollout
 from runner import RECORDS, ROOT, Asker, Line, must, playbook
 
@@ -178,5 +181,8 @@ MEASURES: dict[str, Callable[[], Iterator[Line]]] = {
     "zeros": zeros,
     "criteria": criteria,
     "judge": judge_table,
+    "policy": policy,
     "rollout": rollout,
+    "fleet": fleet,
+    "cache": cache,
 }

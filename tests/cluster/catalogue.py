@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from cluster.say import Problem
 from cluster.shell import attempt, mortal, tail
 
 PODINFO_HOME = "/home/app"
+STAND_IN_HOME = "/srv"
+PYTHON_PACKAGES = ("python3-minimal", "libpython3-stdlib", "python3-yaml", "alembic", "python3-psycopg2")
 CRASHES = {"FAULT": "crash"}
 ERRORS = {
     "FAULT": "errors",
@@ -104,12 +107,55 @@ def _podinfo(places: Places, scratch: Path) -> list[Image]:
 
 
 def _stand_in(_places: Places, scratch: Path) -> list[Image]:
-    python = _python(scratch)
-    program = layer(scratch / "program", [(source, f"/app/{source.name}") for source in _stand_in_sources()])
-    return [
-        Image(f"localhost/stand-in:{tag}", (python, program), ("python3", "/app"), {"APP_VERSION": tag}, "/app")
-        for tag in plan.STAND_IN_TAGS
-    ]
+    """One application in every version, under the names of all that it stands in for."""
+    shared = (_python(scratch), layer(scratch / "program", [*_program_files()]))
+
+    def image(tag: str) -> Image:
+        own = layer(scratch / f"revisions-{tag}", [(path, f"{STAND_IN_HOME}/{_home(path)}") for path in revisions(tag)])
+        also = tuple(f"localhost/{name}:{tag}" for name in stand_in_names())
+        environment = {"APP_VERSION": tag, "APP_FAULTS": f"{STAND_IN_HOME}/systems/faults.yml"}
+        command = ("python3", "-m", "app")
+        return Image(f"localhost/stand-in:{tag}", (*shared, own), command, environment, STAND_IN_HOME, also)
+
+    return [image(tag) for tag in plan.STAND_IN_TAGS]
+
+
+def _program_files() -> Iterator[tuple[Path, str]]:
+    for path in _stand_in_sources():
+        if path.parent.name == "programs":
+            yield from ((path, f"/usr/local/bin/{name}") for name in stand_in_programs())
+        elif path.parent.name != "versions":
+            yield path, f"{STAND_IN_HOME}/{_home(path)}"
+
+
+def _home(path: Path) -> Path:
+    return path.relative_to(plan.STAND_INS)
+
+
+def revisions(tag: str) -> list[Path]:
+    """The migrations an image of this version has; their names begin with the version that brought them."""
+
+    def number(text: str) -> tuple[int, ...]:
+        return tuple(map(int, text.split(".")))
+
+    found = sorted((plan.STAND_INS / "migrations" / "versions").glob("*.py"))
+    return [path for path in found if number(path.name.partition("_")[0]) <= number(tag)]
+
+
+def stand_in_names() -> list[str]:
+    """The images of the systems."""
+    return _in_systems(r"^ +(?:[\w-]+: \{)?image: ([\w/-]+)")
+
+
+def stand_in_programs() -> list[str]:
+    """The programs of the real applications that a runbook calls, and the name Python has elsewhere."""
+    return sorted({"python", *_in_systems(r"^  (\S+) .+: (?:migrate|back|connect)$")})
+
+
+def _in_systems(pattern: str) -> list[str]:
+    """The tools of the cluster run where nothing reads YAML."""
+    files = sorted((plan.STAND_INS / "systems").glob("*.yml"))
+    return [found for path in files for found in re.findall(pattern, path.read_text(), re.MULTILINE)]
 
 
 def _database(_places: Places, scratch: Path) -> list[Image]:
@@ -117,16 +163,22 @@ def _database(_places: Places, scratch: Path) -> list[Image]:
 
 
 def _stand_in_sources() -> list[Path]:
-    return sorted((plan.STAND_INS / "app").glob("*.py"))
+    """Everything that is in the image of the stand-ins."""
+    patterns = ("app/*.py", "systems/*.yml", "migrations/*.py", "migrations/versions/*.py", "programs/program", "*.ini")
+    return [path for pattern in patterns for path in sorted(plan.STAND_INS.glob(pattern))]
 
 
 def _python(scratch: Path) -> Path:
-    """A root file system with nothing but Python, from the machine's own package sources."""
+    """A root file system with nothing but Python and what the stand-ins import, from the machine's own sources.
+
+    Compiled: a start that compiles takes four times as long, and a release starts dozens.
+    """
     target = scratch / "python.tar"
-    options = ("--mode=root", "--variant=extract", "--include=python3-minimal,libpython3-stdlib")
+    options = ("--mode=root", "--variant=extract", f"--include={','.join(PYTHON_PACKAGES)}")
     small = "--dpkgopt=path-exclude=/usr/share/*"
+    compiled = '--extract-hook=chroot "$1" python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib'
     done = attempt(
-        mortal("mmdebstrap", *options, small, _codename(), str(target), str(apt_sources())),
+        mortal("mmdebstrap", *options, small, compiled, _codename(), str(target), str(apt_sources())),
         environment={**os.environ, "TMPDIR": str(scratch)},
     )
     if done.returncode:

@@ -16,14 +16,14 @@ from cluster import catalogue, kind, machine, plan
 from cluster.build import Build
 from cluster.built import BuiltCluster
 from cluster.kind import KindCluster
-from cluster.plan import Places
+from cluster.plan import Part, Places
 from cluster.provider import Cluster
 from cluster.say import Problem, say
 from cluster.shell import run
 
 
 def main(argv: Sequence[str]) -> int:
-    commands = {verb.__name__: verb for verb in (up, down, status, kubeconfig, env, images, helm4)}
+    commands = {verb.__name__: verb for verb in (up, down, status, kubeconfig, env, images, helm4, kwok)}
     parser = argparse.ArgumentParser(prog="tests/cluster", description="A real Kubernetes for tests and the demo.")
     parser.add_argument("command", choices=commands)
     arguments = parser.parse_args(argv)
@@ -99,10 +99,19 @@ def images(places: Places) -> int:
 
 def helm4(places: Places) -> int:
     """Builds Helm 4 when it is not there yet, and prints where it is."""
-    build = Build(places, (plan.HELM4,))
+    return _on_demand(places, plan.HELM4, "helm")
+
+
+def kwok(places: Places) -> int:
+    """Builds what makes pods of nodes that are not there, when it is not there yet, and prints where it is."""
+    return _on_demand(places, plan.KWOK, "kwok")
+
+
+def _on_demand(places: Places, part: Part, program: str) -> int:
+    build = Build(places, (part,))
     build.start()
-    build.wait(plan.HELM4)
-    print(places.programs(plan.HELM4) / "helm")
+    build.wait(part)
+    print(places.programs(part) / program)
     return 0
 
 

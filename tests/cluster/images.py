@@ -24,6 +24,8 @@ class Image:
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = "/"
+    also: tuple[str, ...] = ()
+    """Further references of the same image."""
 
 
 def layer(target: Path, files: Sequence[tuple[Path, str]]) -> Path:
@@ -54,7 +56,7 @@ def write_archive(target: Path, images: Sequence[Image]) -> None:
             name = f"{hashlib.sha256(config).hexdigest()}.json"
             _add_bytes(archive, name, config)
             layers = [f"{digests[path]}.tar" for path in image.layers]
-            manifest.append({"Config": name, "RepoTags": [image.reference], "Layers": layers})
+            manifest.append({"Config": name, "RepoTags": [image.reference, *image.also], "Layers": layers})
         _add_bytes(archive, "manifest.json", json.dumps(manifest).encode())
     os.replace(partial, target)
 

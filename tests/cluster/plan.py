@@ -18,7 +18,7 @@ KUBERNETES = "v1.36.3"
 PODINFO_TAGS = ("6.9.2", "6.9.3", "6.9.6")
 PODINFO_ERRORS = "6.9.4"
 PODINFO_CRASHES = "6.9.5"
-STAND_IN_TAGS = ("1.5.0", "1.6.0", "1.6.1", "1.6.2", "1.7.0")
+STAND_IN_TAGS = ("1.5.0", "1.6.0", *(f"1.6.{fault}" for fault in range(1, 10)), "1.7.0")
 DATABASE_MAJOR, DATABASE_SUITE = 17, "trixie"
 
 NODE = "node"
@@ -100,6 +100,9 @@ PARTS = (ETCD, CONTAINERD, PODINFO, FAULTY, KUBERNETES_PROGRAMS, TRAEFIK, METRIC
 
 # Only tests of Helm 4 need it, and they ask for it: no `up` waits for it.
 HELM4 = Part("helm4", 90)
+
+# Only the bench of a fleet needs it.
+KWOK = Part("kwok", 180)
 
 
 def key() -> str:

@@ -327,8 +327,8 @@ def test_what_cannot_become_ready_fails_within_seconds_and_the_live_side_is_unto
     assert (have.live, have.colours["blue"].version, have.colours["green"].version) == ("blue", "6.9.2", "")
     assert live.live_pods("blue") == before
 
-    found = gather(live.client, live.namespace, have.colours["green"])
-    lines = summary(have.colours["green"], found)
+    found = gather(live.client, live.namespace, have.colours["green"].workloads)
+    lines = summary("green", have.colours["green"].workloads, found)
     files = write(str(tmp_path / "kept"), lines, found)
     assert any(word in "\n".join(lines) for word in reason.split("|"))
     assert all(Path(file).stat().st_mode & 0o077 == 0 for file in (*files, tmp_path / "kept"))

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
-from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, NAMESPACE
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import DEPLOYMENT, HTTPROUTE, NAMESPACE
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Attempt, Index, read
@@ -69,7 +69,10 @@ class System:
             "release_witness": {"rate": 60, "samples": 5, "error_share": "50 %"},
             "release_gates": {"step": [JUDGED], "observe": [compared]},
             "release_observation": [{"every": "2s", "until": "10m"}],
-            "release_rollback": {"policy": [{"criterion": "open orders", "when": "failed", "action": "rollback"}]},
+            "release_rollback": {
+                "policy": [{"criterion": "open orders", "when": "failed", "times": 2, "action": "rollback"}],
+                "keep_warm": {"full": "1s", "floor": 0, "until": "1h"},
+            },
             "release_record": str(self.folder / "records"),
         }
 
@@ -101,16 +104,23 @@ class System:
         beside.replace(self.measured)
 
     @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return Index.of(index_of(self.client, SPACE, "observed-case").entries()).attempts
+
+    @property
     def newest(self) -> Attempt:
-        found = Index.of(index_of(self.client, SPACE, "observed-case").entries()).newest
-        assert found
-        return found
+        """The newest release."""
+        return [one for one in self.attempts if one.kind == "release"][-1]
 
     def ledger(self, release: str) -> list[Entry]:
         return read(Store(self.client, SPACE, release))
 
     def looks(self, release: str) -> list[Entry]:
         return self.ledger(ledger_of(release))
+
+    def pods(self, colour: str) -> int:
+        """How many the colour is to have."""
+        return int((self.client.get(DEPLOYMENT, f"podinfo-{colour}", SPACE) or {})["spec"]["replicas"])
 
     def live(self) -> str:
         """The colour that has all the traffic."""
@@ -221,6 +231,16 @@ def test_a_version_as_good_as_the_one_before_passes_the_judge(released: System) 
     assert (released.newest.verdict, released.live()) == ("released", "green")
 
 
+def test_the_version_before_gives_its_pods_up_when_its_time_is_over(released: System) -> None:
+    assert released.pods("blue") == 1
+    for _run in ("the first", "one that finds nothing to do"):
+        code, said = released.run("observe.yml")
+        assert code == 0, said
+        assert (released.pods("blue"), released.pods("green")) == (0, 1)
+        tasks = [one.verdict for one in released.attempts if one.kind == "tasks"]
+        assert tasks == ["done"]
+
+
 def test_looks_go_on_where_they_were_when_the_one_who_looked_is_killed(released: System) -> None:
     release = released.newest.release
     code, said = released.run("observe.yml")
@@ -260,6 +280,9 @@ def test_what_got_worse_than_before_the_release_takes_it_back(released: System) 
     assert "open orders: orders is 201, expected <= 2 x baseline (200)" in said
     assert (released.newest.verdict, released.live()) == ("rolled back", "blue")
     last_look, sealed = released.looks(release)[-2:]
-    assert (last_look.after["decision"]["action"], sealed.what) == ("rollback", "sealed")
+    decision = last_look.after["decision"]
+    assert (decision["action"], sealed.what) == ("rollback", "sealed")
+    assert [one["observed"] for one in decision["numbers"]] == [201]
+    assert released.pods("blue") == 1, "it was brought up before it got the traffic"
     code, said = released.run("observe.yml")
     assert (code, "did not go live" in said) == (0, True)

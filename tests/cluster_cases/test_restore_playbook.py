@@ -86,11 +86,16 @@ class Site:
             "restore_safety_backup": False,
         }
 
-    def command(self, **more: Any) -> list[str]:
+    def command(self, playbook: str = "restore.yml", **more: Any) -> list[str]:
         hosts = {"all": {"hosts": {"shop": {**self.variables, **more}}}}
         (self.folder / "hosts.json").write_text(json.dumps(hosts))
-        playbook = str(Path(sys.executable).parent / "ansible-playbook")
-        return [playbook, "-i", str(self.folder / "hosts.json"), str(ROOT / "playbooks" / "restore.yml")]
+        ansible = str(Path(sys.executable).parent / "ansible-playbook")
+        return [ansible, "-i", str(self.folder / "hosts.json"), str(ROOT / "playbooks" / playbook)]
+
+    def rehearse(self, **objectives: str) -> subprocess.CompletedProcess[str]:
+        backups = {**self.variables["release_backups"], **objectives}
+        command = self.command("drill.yml", release_backups=backups)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def restore(self, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(**more), cwd=ROOT, capture_output=True, text=True, check=False)
@@ -105,6 +110,11 @@ class Site:
 
     def rows(self) -> int:
         return int(self.postgres.sql("select count(*) from orders", self.database)[0][0])
+
+    def proven_at(self) -> str:
+        """When the newest backup was last restored to prove it; ISO 8601, empty if never."""
+        (manifest,) = LocalStore(str(self.folder / "store")).backups()
+        return manifest.proof.at.isoformat() if manifest.proof else ""
 
     def replicas(self) -> int:
         return int((self.client.get(DEPLOYMENT, self.system, SPACE) or {})["spec"]["replicas"])
@@ -196,3 +206,16 @@ def test_a_restore_that_cannot_be_done_ends_with_the_reason_and_what_wrote_is_ba
     assert site.known()["holds"] == []
     run = Run(**begin(site.client, Begin(SPACE, site.lease, "alice@a", Want("1.4.0")))["run"])
     end(site.client, run, End("stopped"))
+
+
+def test_a_rehearsal_restores_each_time_beside_the_database_and_misses_no_objective_in_silence(site: Site) -> None:
+    in_time = site.rehearse(recovery_time="4 h", recovery_point="1 h")
+    assert in_time.returncode == 0, in_time.stdout
+    assert "(objective 4 h: kept)" in in_time.stdout
+    first = site.proven_at()
+    assert first
+    late = site.rehearse(recovery_time="4 h", recovery_point="0 s")
+    assert late.returncode == 2
+    assert "of writes lost (objective 0 s: MISSED)" in late.stdout
+    assert site.proven_at() > first
+    assert (site.rows(), site.replicas(), site.known()["releases"]) == (2, 1, [])

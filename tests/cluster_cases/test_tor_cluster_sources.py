@@ -23,6 +23,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     SECRET,
     SERVICE,
 )
+from ansible_collections.runbook.release.plugins.module_utils.kube.overview import overview, summary
 from ansible_collections.runbook.release.plugins.module_utils.kube.watch import Watch
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import measure
@@ -219,3 +220,14 @@ def test_a_cluster_that_is_away_is_an_error_for_all_of_them(tmp_path: Path) -> N
     ):
         found = judge(nobody, source, select, "== false" if select == "exists" else ">= 0", timeout=3)
         assert found.verdict == "error", found.sentence
+
+
+def test_everything_in_a_namespace_is_seen_at_once(client: KubeClient) -> None:
+    told = overview(client, SPACE, 5)
+    assert told["unreadable"] == []
+    ready = {one["name"]: one["ready"] for one in told["workloads"]}
+    assert (ready["web"], ready["box"], ready["crashing"]) == (2, 1, 0)
+    assert {one["name"]: len(one["endpoints"]) for one in told["services"]}["web"] == 2
+    assert len(told["events"]) == 5
+    assert [one["name"] for one in told["node_use"]] == ["node"]
+    assert any("crashing" in line for line in summary(told))

@@ -27,6 +27,8 @@ FOUND = {
     "migrations": [],
     "starter": "alice@example.com",
     "approvals": [],
+    "rolled": [],
+    "alone": [],
     "run": {},
 }
 

@@ -48,7 +48,7 @@ def release() -> dict[str, Any]:
             "weight": 0,
             "step": 1.0,
             "witnessed": False,
-            "components": {name: {"target": "green", "colours": colours} for name in names},
+            "components": {name: {"target": "green", "colours": colours, "workers": []} for name in names},
             "gates": {"staged": [], "step": [], "live": []},
             "shift": {"steps": [5, 100], "hold": 0, "drain": 0},
             "witness": {"rate": 20, "error_share": "1 %", "samples": 20},

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from .stage import StandIn, play
+from .stage import ROOT, StandIn, play
 
 PLAY = [
     {
@@ -21,7 +23,14 @@ SMALL = {"failed": True, "msg": "blue is too small: 2 of 10 pods are ready. Do: 
 FULL = {"failed": True, "msg": "blue is not ready: exceeded quota"}
 
 
-def back(folder: Path, *, switch: dict[str, Any], warm: dict[str, Any], **variables: Any) -> tuple[str, list[Any]]:
+def back(
+    folder: Path,
+    *,
+    switch: dict[str, Any],
+    warm: dict[str, Any],
+    evidence: dict[str, Any] | None = None,
+    **variables: Any,
+) -> tuple[str, list[Any]]:
     """What was said, and what was done: every switch by its ``force``, every change of a colour by its state."""
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
     host = {
@@ -38,14 +47,25 @@ def back(folder: Path, *, switch: dict[str, Any], warm: dict[str, Any], **variab
         {"shop": host},
         StandIn("traffic_switch", "force", switch),
         StandIn("helm_bluegreen", "state", {"warm": warm}),
-        StandIn("evidence", "namespace", {}),
+        StandIn("evidence", "namespace", {"shop": evidence or {}}),
     )
 
 
 def test_a_version_that_is_large_enough_gets_the_traffic_at_once(tmp_path: Path) -> None:
     said, done = back(tmp_path, switch={}, warm={})
     assert "failed=0" in said
-    assert done == [["traffic_switch", ""], ["evidence", "shop"], ["helm_bluegreen", "retired"]]
+    assert done == [
+        ["traffic_switch", ""],
+        ["evidence", "shop"],
+        ["helm_bluegreen", "handed_over"],
+        ["helm_bluegreen", "retired"],
+    ]
+
+
+def test_a_full_disk_under_the_evidence_does_not_keep_the_work_from_going_back(tmp_path: Path) -> None:
+    said, done = back(tmp_path, switch={}, warm={}, evidence={"failed": True, "msg": "No space left on device"})
+    assert "failed=1" in said
+    assert done == [["traffic_switch", ""], ["evidence", "shop"], ["helm_bluegreen", "handed_over"]]
 
 
 def test_a_version_that_is_too_small_is_brought_up_first_and_not_measured_again(tmp_path: Path) -> None:
@@ -74,3 +94,87 @@ def test_with_a_reason_it_gets_the_traffic_though_it_cannot_be_brought_up(tmp_pa
     said, done = back(tmp_path, switch={"": SMALL}, warm=FULL, release_force="the quota is full")
     assert "failed=0" in said
     assert done[:3] == [["traffic_switch", ""], ["helm_bluegreen", "warm"], ["traffic_switch", "the quota is full"]]
+
+
+@pytest.mark.parametrize("steps", [[], [{"name": "0043-drop-price", "class": "contract"}]])
+@pytest.mark.parametrize("rolled", [[], ["shop"]])
+def test_what_rolled_goes_back_if_the_migrations_it_began_with_allow_it(
+    tmp_path: Path, rolled: list[str], steps: list[dict[str, str]]
+) -> None:
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(PLAY))
+    host = {
+        "release_system": "shop",
+        "release_cluster": {"namespace": "shop"},
+        "release_strategy": "rolling",
+        "release_migrations": [{"name": "0044-of-another-day", "class": "expand"}],
+        "release_components": [
+            {"name": "web", "source": {"kind": "image", "image": "r.example/web"}, "workloads": [{"name": "web"}]}
+        ],
+        "release_context": {"failure": {"reason": "it answers 500"}, "database_steps": steps, "at": {"deploy": 2.0}},
+    }
+    known = {"unfinished": {"version": "2", "rolled": rolled}, "releases": [], "holds": []}
+    _said, done = play(
+        tmp_path,
+        tmp_path / "play.yml",
+        {"shop": host},
+        StandIn("release_info", "system", {"shop": known}),
+        StandIn("release_safety", "migrations", {json.dumps(steps): {"failed": True, "msg": "Going back is not safe"}}),
+        StandIn("evidence", "name", {}),
+        StandIn("rollout", "state", {}),
+    )
+    back = [["release_safety", json.dumps(steps)]] if steps else [["evidence", "web"], ["rollout", "restored"]]
+    assert done == [["release_info", "shop"], *(back if rolled else [])]
+
+
+def rolling_host(*names: str, **more: Any) -> dict[str, Any]:
+    components = [
+        {"name": name, "source": {"kind": "image", "image": f"r.example/{name}"}, "workloads": [{"name": name}]}
+        for name in names
+    ]
+    return {
+        "release_system": "shop",
+        "release_environment": "prod",
+        "release_cluster": {"namespace": "shop"},
+        "release_strategy": "rolling",
+        "release_components": components,
+        **more,
+    }
+
+
+def test_of_what_rolled_one_component_goes_back_alone_if_the_ledger_says_so(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(PLAY))
+    context = {"alone": ["web"], "units": ["shop"], "version": "2", "first": False, "database_steps": [], "at": {}}
+    _said, done = play(
+        tmp_path,
+        tmp_path / "play.yml",
+        {"shop": rolling_host("api", "web", release_context=context)},
+        StandIn("release_info", "system", {"shop": {"unfinished": {}, "releases": [], "holds": []}}),
+        StandIn("evidence", "name", {}),
+        StandIn("rollout", "only", {}),
+    )
+    assert done == [["release_info", "shop"], ["evidence", "web"], ["rollout", '["Deployment/web"]']]
+
+
+def test_what_cannot_go_back_alone_is_refused_before_the_lock_is_taken(tmp_path: Path) -> None:
+    coloured = {**rolling_host("web", rollback_components=["web"]), "release_strategy": "bluegreen"}
+    said, done = play(
+        tmp_path,
+        ROOT / "playbooks" / "rollback.yml",
+        {"shop": rolling_host("web", rollback_components=["db", "web", "mail"]), "coloured": coloured},
+        StandIn("release_run", "system", {}),
+    )
+    assert done == []
+    told = " ".join(said.split())
+    for name in ("db", "mail"):
+        assert f"rollback_components names {name}, and no component is called so." in told
+    assert "rollback_components is for what rolls" in told
+
+
+def test_systems_go_back_one_after_the_other_and_the_last_that_was_released_first(tmp_path: Path) -> None:
+    shared = {"release_cluster": {"namespace": "shop"}, "release_environment": "test", "release_components": []}
+    hosts = {name: {"release_system": name, "release_strategy": "bluegreen", **shared} for name in ("auth", "shop")}
+    back = {"ansible.builtin.import_playbook": str(ROOT / "playbooks/rollback.yml"), "vars": {"release_serial": 1}}
+    (tmp_path / "back.yml").write_text(yaml.safe_dump([back]))
+    ended = {"failed": True, "msg": "there is nothing to take back"}
+    _said, asked = play(tmp_path, tmp_path / "back.yml", hosts, StandIn("release_run", "system", {"shop": ended}))
+    assert asked == [["release_run", "shop"]]

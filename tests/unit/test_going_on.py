@@ -21,8 +21,15 @@ PLAY = [
 ]
 
 
-def moved(folder: Path, recorded: int, first: bool = False, **green: int) -> list[Any]:
+def moved(folder: Path, recorded: int, first: bool = False, **green: int) -> list[int]:
     """The weights that were set, step by step and component by component; ``green`` is what green has now."""
+    return [int(value) for name, value in shifted(folder, recorded, first, green) if name == "traffic_switch"]
+
+
+def shifted(
+    folder: Path, recorded: int, first: bool, green: dict[str, int], works: dict[str, list[str]] | None = None
+) -> list[Any]:
+    """What was asked of the modules; ``works`` is what works by itself in each component."""
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
     host = {
         "release_system": "shop",
@@ -38,7 +45,9 @@ def moved(folder: Path, recorded: int, first: bool = False, **green: int) -> lis
             "version": "2",
             "at": {},
             "shift": {"steps": [5, 25, 100], "hold": 0, "drain": 0},
-            "components": {name: {"target": "green", "colours": {}} for name in NAMES},
+            "components": {
+                name: {"target": "green", "colours": {}, "workers": (works or {}).get(name, [])} for name in NAMES
+            },
             "gates": {"step": [], "live": [], "staged": []},
             "witness": {"rate": 0},
         },
@@ -54,9 +63,10 @@ def moved(folder: Path, recorded: int, first: bool = False, **green: int) -> lis
         ),
         StandIn("traffic_switch", "weight", {}),
         StandIn("tor_validate", "namespace", {"shop": {"verdicts": []}}),
+        StandIn("helm_bluegreen", "name", {}),
     )
     assert "failed=0" in said, said
-    return [int(value) for name, value in asked if name == "traffic_switch"]
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -79,3 +89,10 @@ def test_a_release_goes_on_where_its_traffic_is_and_not_where_it_was(
 
 def test_a_first_release_gets_everything_at_once(tmp_path: Path) -> None:
     assert moved(tmp_path, 100, first=True, web=0, api=0) == [100, 100]
+
+
+def test_what_works_by_itself_is_handed_over_once_all_traffic_has_moved(tmp_path: Path) -> None:
+    asked = shifted(tmp_path, 0, False, {}, {"api": ["CronJob nightly-green"]})
+    assert [name for name, _value in asked].count("traffic_switch") == 6
+    assert asked[-1] == ["helm_bluegreen", "api"]
+    assert [name for name, _value in asked].count("helm_bluegreen") == 1

@@ -16,9 +16,13 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.runbook.release.plugins.module_utils.approval.statement import checked_role
+from ansible_collections.runbook.release.plugins.module_utils.notify.targets import EVENTS, mistakes, of_event
+from ansible_collections.runbook.release.plugins.module_utils.policy.rules import read_policy
 from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import SERVER_OPTIONS
+from ansible_collections.runbook.release.plugins.module_utils.release.guards import unguarded
+from ansible_collections.runbook.release.plugins.module_utils.release.unfit import unfit
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
-from ansible_collections.runbook.release.plugins.module_utils.tor.observation import check_policy, looks
+from ansible_collections.runbook.release.plugins.module_utils.tor.observation import looks
 from ansible_collections.runbook.release.plugins.module_utils.window.answer import inside
 
 from .deceived import deceived
@@ -27,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 INVENTORIES = ROOT / "inventories"
 CATALOGUES = ROOT / "docs" / "criteria"
 TEMPLATED = Path(__file__).with_name("templated_inventory.py")
-PAGE = ROOT / "docs" / "decisions" / "010-what-the-schema-cannot-say-yet.md"
 SYSTEMS = ("novacron", "pea", "predictiq", "solar", "teei")
 ENVIRONMENTS = ("prod", "staging")
 HOSTS = [(environment, system) for environment in ENVIRONMENTS for system in SYSTEMS]
@@ -61,28 +64,11 @@ def host(environment: str, system: str) -> Mapping[str, Any]:
     return loaded(environment)[system]
 
 
-def proposed() -> dict[str, Any]:
-    """The shapes that the page proposes for hosts that roll."""
-    block = re.search(r"^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert block
-    return dict(yaml.safe_load(block[1]))
-
-
-def schema_of(variables: Given) -> dict[str, Any]:
-    """The schema; one that does not know strategies yet is given what the page proposes."""
-    if "release_strategy" in OPTIONS or "release_strategy" not in variables:
-        return OPTIONS
-    shapes = proposed()
-    components = OPTIONS["release_components"]
-    options = components["options"] | shapes["release_components"]["options"]
-    return OPTIONS | shapes | {"release_components": components | {"options": options}}
-
-
 def smoke_of(variables: Given) -> list[Given]:
-    """The smoke criteria of all components, asked of a colour as the role verify asks them."""
+    """The smoke criteria of all components as the role verify asks them: of a colour, or of what rolls as it is."""
     return [
         one | {"source": {"service": f"{component['name']}-blue"} | one["source"]}
-        if one["source"]["kind"] == "service"
+        if one["source"]["kind"] == "service" and not component.get("workloads")
         else one
         for component in variables["release_components"]
         for one in component.get("smoke", [])
@@ -121,16 +107,24 @@ def test_an_environment_has_all_five_systems(environment: str) -> None:
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
 def test_the_variables_of_a_host_fit_the_schema(environment: str, system: str) -> None:
     variables = host(environment, system)
-    schema = schema_of(variables)
     given = {name: value for name, value in variables.items() if name.startswith("release_")}
-    result = ArgumentSpecValidator(schema).validate(given)
+    result = ArgumentSpecValidator(OPTIONS).validate(given)
     assert result.error_messages == []
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
-def test_what_nothing_reads_yet_stands_in_the_page(environment: str, system: str) -> None:
-    unread = {name for name in host(environment, system) if name.startswith("release_") and name not in OPTIONS}
-    assert unread <= set(proposed())
+def test_nothing_stands_in_an_inventory_that_nothing_reads(environment: str, system: str) -> None:
+    assert {name for name in host(environment, system) if name.startswith("release_")} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_components_fit_their_strategy(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    strategy, rules = (
+        variables.get("release_strategy", "bluegreen"),
+        variables.get("release_rollback", {}).get("policy", []),
+    )
+    assert unfit(strategy, variables["release_components"], variables["release_gates"], rules) == []
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
@@ -163,12 +157,26 @@ def test_windows_looks_rules_and_approvals_can_be_read(environment: str, system:
     assert inside(variables.get("release_windows", []), 1_790_000_000, variables.get("release_freezes", []))
     if "release_observation" in variables:
         assert looks(variables["release_observation"])
-    check_policy(variables.get("release_rollback", {}).get("policy", []))
+    read_policy(variables.get("release_rollback", {}).get("policy", []))
     approvals = variables.get("release_approvals", {})
     for when in ("before", "override", "emergency", "after"):
         for role, number in approvals.get(when, {}).items():
             assert checked_role(role)
             assert number >= 1
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_whoever_is_to_be_told_can_be_told_and_somebody_is_told_of_what_needs_them(
+    environment: str, system: str
+) -> None:
+    variables = host(environment, system)
+    told = variables["release_notify"]
+    assert mistakes(told) == []
+    noon_on_sunday = 1_790_510_400.0
+    events = {event for event in EVENTS if of_event(told, event, noon_on_sunday)}
+    assert {"rolled_back", "stopped", "failed"} <= events
+    if any("notice" in window for window in variables.get("release_windows", [])):
+        assert "notice" in events
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
@@ -207,6 +215,29 @@ def test_staging_is_not_production(system: str) -> None:
         for variables in (staging, production)
     ]
     assert not stores[0] & stores[1]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_address_that_a_release_of_staging_asks_says_that_it_is_staging(system: str) -> None:
+    variables = host("staging", system)
+    named = leaves([variables["release_components"], variables["release_gates"], variables["release_databases"]])
+    asked = {text for name, text in named if name in ("url", "host", "namespace")} - {"monitoring"}
+    assert asked
+    assert [text for text in asked if "staging" not in text and text != variables["release_cluster"]["namespace"]] == []
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_production_has_every_guard_or_says_why_it_has_none(system: str) -> None:
+    variables = host("prod", system)
+    given = {
+        "approvals": variables["release_approvals"]["before"],
+        "windows": variables.get("release_windows"),
+        "proof": variables.get("release_proven_in"),
+        "without": variables.get("release_without"),
+    }
+    assert unguarded("production", variables["release_environment"], given) == []
+    if proof := variables.get("release_proven_in"):
+        assert proof["records"] == host("staging", system)["release_record"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -20,12 +20,13 @@ TOLD = """
         all: "{{ dict(ansible_play_hosts | zip(told)) }}"
       run_once: true
 """
+TIME = "2026-11-24T19:06:52Z"
 ALIVE, DIED = {"holder": "bob@laptop", "remaining": 40}, {"holder": "bob@laptop", "remaining": 0}
 NOT_DUE = {"due": 0, "over": False, "verdict": "", "sentence": "The next look is due.", "first": False}
 
 
 def attempt(release: str, verdict: str, kind: str = "release") -> dict[str, Any]:
-    return {"release": release, "version": release, "kind": kind, "verdict": verdict, "ended": "2026-11-24T19:06:52Z"}
+    return {"release": release, "version": release, "kind": kind, "verdict": verdict, "alone": [], "ended": TIME}
 
 
 def left(way: str, kind: str = "release") -> dict[str, Any]:
@@ -43,6 +44,7 @@ CASES = {
     "stopped_later": known(LIVE, STOPPED, attempt("three", "stopped")),
     "restored_later": known(LIVE, attempt("r", "restored", "restore")),
     "rolled_back": known(LIVE, BACK),
+    "partly_back": known(LIVE, {**BACK, "version": "one", "alone": ["api"]}),
     "under_way": known(LIVE, OPEN, unfinished=left("back"), owner=ALIVE),
     "half_back": known(LIVE, OPEN, unfinished=left("back")),
     "half_back_died": known(LIVE, OPEN, unfinished=left("back"), owner=DIED),
@@ -75,7 +77,7 @@ def test_the_newest_release_that_got_traffic_is_observed_and_a_half_rollback_tri
     assert (tmp_path / "told.json").exists(), said
     told = json.loads((tmp_path / "told.json").read_text())
     observed = [name for name, outcome in told.items() if outcome["sentence"] == NOT_DUE["sentence"]]
-    assert observed == ["live", "stopped_later", "restored_later"]
+    assert observed == ["live", "stopped_later", "restored_later", "partly_back"]
     assert {release for module, release in asked if module == "release_observation"} == {"one"}
     rolled = {name for name, outcome in told.items() if outcome["decision"]["action"] == "rollback"}
     assert rolled == {"half_back", "half_back_died"}
@@ -92,3 +94,23 @@ def test_a_schedule_is_red_while_a_release_is_left_half_way(tmp_path: Path) -> N
     assert failed == {"half_way", "half_restored"}, said
     assert "run deploy.yml again with its version" in said
     assert "run restore.yml again" in said
+
+
+def test_a_policy_that_is_about_one_component_takes_that_one_back_and_no_other(tmp_path: Path) -> None:
+    decision = {"action": "rollback", "sentence": "health of api failed", "components": ["api"]}
+    due = {"one": {**NOT_DUE, "decision": decision}}
+    gone = {"decision": "nothing", "sentence": "api of one was taken back already.", "version": "one", "run": {}}
+    gone |= {name: [] for name in ("migrations", "approvals", "rolled", "alone")}
+    gone |= {"first": False, "weight": 0, "starter": ""}
+    host = {"live": {**hosts("live")["live"], "release_strategy": "rolling", "release_components": [{"name": "api"}]}}
+    known_of, _observed = stand_ins()
+    said, asked = play(
+        tmp_path,
+        ROOT / "playbooks" / "observe.yml",
+        host,
+        known_of,
+        StandIn("release_observation", "release", due),
+        StandIn("release_run", "alone", {'["api"]': gone}),
+    )
+    assert {value for module, value in asked if module == "release_run"} == {'["api"]'}, said
+    assert "api of one was taken back already" in said

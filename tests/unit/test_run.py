@@ -70,6 +70,24 @@ def test_a_step_that_is_beside_another_is_counted_before_the_one_after_that(
     assert "failed: servers" in said
 
 
+def test_an_idle_step_gives_way_to_all_others_and_is_counted_at_the_end(
+    runner, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("make_tree", "make_home"):
+        monkeypatch.setattr(runner, name, lambda: None)
+    last, wait = tmp_path / "last", "import os, pathlib\nwhile not pathlib.Path({0!r}).exists(): pass\n"
+    steps = [
+        runner.Step(
+            "checks", (sys.executable, "-c", wait.format(str(last)) + "raise SystemExit(os.nice(0) != 19)"), idle=True
+        ),
+        runner.Step("first", (sys.executable, "-c", "pass")),
+        runner.Step("second", (sys.executable, "-c", f"open({str(last)!r}, 'w')")),
+    ]
+    assert runner.run_all(steps) == Counter(passed=3)
+    said = capsys.readouterr().out
+    assert said.index("second") < said.index("checks")
+
+
 def test_an_unknown_step_is_refused_with_the_known_ones(runner) -> None:
     with pytest.raises(SystemExit, match=r"unknown step mypi\. Do: name some of .*mypy"):
         runner.chosen(["mypi"])

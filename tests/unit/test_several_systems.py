@@ -34,7 +34,7 @@ def system(steps: list[int]) -> dict[str, Any]:
             "first": False,
             "weight": 0,
             "witnessed": False,
-            "components": {"api": {"target": "green", "colours": {}}},
+            "components": {"api": {"target": "green", "colours": {}, "workers": []}},
             "gates": {"staged": [], "step": [], "live": []},
             "shift": {"steps": steps, "hold": 0, "drain": 0},
             "witness": {"rate": 0},

@@ -30,7 +30,7 @@ KNOWN: dict[str, Any] = {
 LIVE = {"changed": False, "first": False, "awaits_traffic": False, "live": "blue", "target": "blue", "colours": {}}
 DECIDED = {
     **{"decision": "nothing", "sentence": "1.6 is live already", "version": "1.6", "plan": "", "first": False},
-    **{"weight": 0, "migrations": [], "starter": "", "approvals": [], "run": {}},
+    **{"weight": 0, "migrations": [], "starter": "", "approvals": [], "rolled": [], "alone": [], "run": {}},
 }
 SYSTEM = {
     "release_system": "shop",

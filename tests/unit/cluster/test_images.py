@@ -24,7 +24,7 @@ def archive(tmp_path: Path) -> Path:
         target,
         [
             Image("localhost/a:1", (shared,), ("/bin/program",)),
-            Image("localhost/a:2", (shared, own), ("/bin/program",), {"FAULT": "crash"}, "/home"),
+            Image("localhost/a:2", (shared, own), ("/bin/program",), {"FAULT": "crash"}, "/home", ("localhost/b:2",)),
         ],
     )
     return target
@@ -35,6 +35,11 @@ def read(archive: Path, name: str) -> Any:
         stream = content.extractfile(name)
         assert stream
         return json.load(stream)
+
+
+def test_an_image_may_have_several_references(archive: Path) -> None:
+    tags = [entry["RepoTags"] for entry in read(archive, "manifest.json")]
+    assert tags == [["localhost/a:1"], ["localhost/a:2", "localhost/b:2"]]
 
 
 def test_layers_are_what_the_config_says(archive: Path) -> None:
@@ -56,7 +61,7 @@ def test_a_shared_layer_is_stored_once(archive: Path) -> None:
 def test_the_config_carries_what_the_image_says(archive: Path) -> None:
     entry = read(archive, "manifest.json")[1]
     config = read(archive, entry["Config"])["config"]
-    assert entry["RepoTags"] == ["localhost/a:2"]
+    assert entry["RepoTags"][0] == "localhost/a:2"
     assert config["Cmd"] == ["/bin/program"]
     assert "FAULT=crash" in config["Env"]
     assert config["WorkingDir"] == "/home"
