@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,29 +28,8 @@ ANSIBLE_TEST = ("--venv", "--python", f"{sys.version_info.major}.{sys.version_in
 MANIFESTS = tuple(  # several documents in one file
     f"--exclude={folder}" for folder in ("tests/local/", "tests/cluster/manifests/", "tests/stand_ins/")
 )
-SIDE_BY_SIDE = {"database", "novacron", "service_entry", "podinfo"}
-"""Scenarios with a place of their own in the order."""
-MOVE_NO_TRAFFIC = tuple(
-    f"tests/cluster_cases/test_{name}.py"
-    for name in (
-        "backup_role",
-        "certificate_renew",
-        "incident",
-        "journal",
-        "kube_client",
-        "migration_job",
-        "pg_exec",
-        "release_ledger",
-        "release_lock",
-        "release_run",
-        "restore_playbook",
-        "tasks_of_databases",
-        "tor_cluster_sources",
-        "workload_change",
-        "workload_pause",
-    )
-)
-"""Cases of the cluster that no other work disturbs, and that disturb no witness."""
+OF_THE_INVENTORY = "tests/cluster_cases/test_check_mode.py"
+"""The cases that use the namespaces of inventories/local, as the scenarios, the demo and chaos do."""
 ONLY_BY_NAME = {"molecule:stand_ins"}
 """Steps that take too long for every change; `make molecule` runs them, too."""
 IDLE: set[int] = set()
@@ -65,9 +44,9 @@ Outcome = tuple[Counter[str], str]
 class Step:
     """One check: a command, the folder it runs in, and what it needs.
 
-    One that is ``beside`` waits for servers most of its time, so it runs beside the next check that is not. It must
-    share nothing with that one; several go one after the other. One that is ``idle`` computes only: it takes what the
-    others leave of the processors, and is awaited at the end. Nothing in it may depend on the time it takes.
+    Those that are ``beside`` go one after the other, beside those that are not. They must share nothing with them, and
+    wait for servers most of their time. One that is ``idle`` computes only: it takes what the others leave of the
+    processors, and is awaited at the end. Nothing in it may depend on the time it takes.
     """
 
     name: str
@@ -110,25 +89,16 @@ def static_steps() -> list[Step]:
 
 
 def cluster_steps() -> list[Step]:
-    """Two that run side by side touch no namespace of each other; chaos stops the API server for everybody."""
-    scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
-    cases = ("pytest", "--quiet", "--durations=15")
-    moving = tuple(f"--ignore={path}" for path in MOVE_NO_TRAFFIC)
+    """The cases have namespaces of their own; what is beside them shares those of inventories/local."""
+    scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    cases, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--third")
     return [
-        molecule("database", beside=True),
-        Step("cases:still", (*cases, *MOVE_NO_TRAFFIC), pytest=True, cluster=True, beside=True),
-        Step("cases", (*cases, "tests/cluster_cases", *moving), pytest=True, cluster=True),
-        molecule("novacron", beside=True),
-        Step("demo", ("make", "demo"), cluster=True),
-        molecule("service_entry", beside=True),
-        molecule("podinfo"),
-        *(molecule(name) for name in sorted(scenarios - SIDE_BY_SIDE)),
-        Step("chaos", ("pytest", "--quiet", "tests/chaos", "--third"), pytest=True, cluster=True),
+        Step("cases", (*cases, "tests/cluster_cases", f"--ignore={OF_THE_INVENTORY}"), pytest=True, cluster=True),
+        Step("cases:inventory", (*cases, OF_THE_INVENTORY), pytest=True, cluster=True, beside=True),
+        Step("demo", ("make", "demo"), cluster=True, beside=True),
+        *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True, beside=True) for name in scenarios),
+        Step("chaos", chaos, pytest=True, cluster=True, beside=True),
     ]
-
-
-def molecule(scenario: str, *, beside: bool = False) -> Step:
-    return Step(f"molecule:{scenario}", ("molecule", "test", "-s", scenario), cluster=True, beside=beside)
 
 
 def environment(step: Step, settings: dict[str, str]) -> dict[str, str]:
@@ -176,9 +146,8 @@ def log_of(name: str) -> Path:
 
 def run(step: Step, env: dict[str, str]) -> Counter[str]:
     """Run one step and say how it went; its output is shown only when it failed."""
-    print(f"{step.name:<20} ", end="", flush=True)
     count, said = carry_out(step, env)
-    print(said, flush=True)
+    print(f"{step.name:<20} {said}", flush=True)
     return count
 
 
@@ -264,12 +233,18 @@ def main(names: list[str]) -> int:
 
 
 def run_all(steps: list[Step]) -> Counter[str]:
+    """Those that need no cluster first, for it is starting meanwhile."""
     cluster = Cluster() if any(step.cluster for step in steps) else None
     make_tree()
     make_home()
+    counts: dict[str, Counter[str]] = {}
     with ThreadPoolExecutor(max_workers=1) as others, ThreadPoolExecutor(max_workers=1) as last:
         try:
-            counts = run_each(steps, cluster, others, last)
+            idle = [(step.name, last.submit(run, step, environment(step, {}))) for step in steps if step.idle]
+            for on_cluster in (False, True):
+                group = [step for step in steps if step.cluster is on_cluster and not step.idle]
+                counts |= run_group(group, cluster.settings if cluster and group and on_cluster else {}, others)
+            counts |= {name: outcome.result() for name, outcome in idle}
         except KeyboardInterrupt:
             last.shutdown(wait=False, cancel_futures=True)
             end_idle()
@@ -278,35 +253,13 @@ def run_all(steps: list[Step]) -> Counter[str]:
     return sum(counts.values(), Counter(passed=0, failed=0))
 
 
-def run_each(
-    steps: list[Step], cluster: Cluster | None, others: ThreadPoolExecutor, last: ThreadPoolExecutor
-) -> dict[str, Counter[str]]:
-    """What became of each; ``others`` runs what goes beside, ``last`` what is idle."""
-    counts: dict[str, Counter[str]] = {}
-    running: list[tuple[str, Future[Outcome]]] = []
-    idle: list[tuple[str, Future[Outcome]]] = []
-    for step in steps:
-        settings = cluster.settings if step.cluster and cluster else {}
-        if step.cluster and not settings:
-            counts[step.name] = Counter(failed=1)
-        elif step.idle or step.beside:
-            executor, waiting = (last, idle) if step.idle else (others, running)
-            waiting.append((step.name, executor.submit(carry_out, step, environment(step, settings))))
-            continue
-        else:
-            counts[step.name] = run(step, environment(step, settings))
-        counts |= awaited(running)
-        running = []
-    return counts | awaited([*running, *idle])
-
-
-def awaited(running: list[tuple[str, Future[Outcome]]]) -> dict[str, Counter[str]]:
-    """What became of the steps that run beside another one."""
-    counts = {}
-    for name, outcome in running:
-        counts[name], said = outcome.result()
-        print(f"{name:<20} {said}", flush=True)
-    return counts
+def run_group(group: list[Step], settings: dict[str, str], others: ThreadPoolExecutor) -> dict[str, Counter[str]]:
+    """What became of each; ``others`` runs what goes beside."""
+    if any(step.cluster for step in group) and not settings:
+        return {step.name: Counter(failed=1) for step in group}
+    beside = [(step.name, others.submit(run, step, environment(step, settings))) for step in group if step.beside]
+    counts = {step.name: run(step, environment(step, settings)) for step in group if not step.beside}
+    return counts | {name: outcome.result() for name, outcome in beside}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,23 +52,36 @@ def test_a_step_is_counted_by_its_exit_code_and_its_tests(runner, script: str, i
     assert +runner.run(step, {}) == expected
 
 
-def test_a_step_that_is_beside_another_is_counted_before_the_one_after_that(
+def test_steps_that_are_beside_others_meet_them_and_all_are_over_before_the_cluster_is_used(
     runner, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("make_tree", "make_home"):
         monkeypatch.setattr(runner, name, lambda: None)
-    began, meets = tmp_path / "began", "while not __import__('pathlib').Path({0!r}).exists(): pass"
+    monkeypatch.setattr(runner, "Cluster", lambda: SimpleNamespace(settings={"KUBECONFIG": "a cluster"}))
+    began, over = tmp_path / "began", tmp_path / "over"
+    meets = f"import pathlib\nwhile not pathlib.Path({str(began)!r}).exists(): pass\n"
+    last = f"import os, pathlib; assert pathlib.Path({str(over)!r}).exists() and os.environ['KUBECONFIG']"
     steps = [
-        runner.Step("servers", (sys.executable, "-c", meets.format(str(began)) + "\nraise SystemExit(1)"), beside=True),
+        runner.Step("uses it", (sys.executable, "-c", last), cluster=True),
+        runner.Step("servers", (sys.executable, "-c", meets + "raise SystemExit(1)"), beside=True),
+        runner.Step("others", (sys.executable, "-c", f"open({str(over)!r}, 'w')"), beside=True),
         runner.Step("first", (sys.executable, "-c", f"open({str(began)!r}, 'w')")),
-        runner.Step("second", (sys.executable, "-c", "pass")),
     ]
-    assert runner.run_all(steps) == Counter(passed=2, failed=1)
-    said = capsys.readouterr().out
-    assert [said.index(word) for word in ("first", "servers  ", "second")] == sorted(
-        said.index(word) for word in ("first", "servers  ", "second")
-    )
-    assert "failed: servers" in said
+    assert runner.run_all(steps) == Counter(passed=3, failed=1)
+    assert "failed: servers" in capsys.readouterr().out
+
+
+def test_without_a_cluster_its_steps_fail_and_the_others_are_counted(runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("make_tree", "make_home"):
+        monkeypatch.setattr(runner, name, lambda: None)
+    monkeypatch.setattr(runner, "Cluster", lambda: SimpleNamespace(settings={}))
+    done = (sys.executable, "-c", "pass")
+    steps = [
+        runner.Step("alone", done),
+        runner.Step("cases", done, cluster=True),
+        runner.Step("chaos", done, cluster=True, beside=True),
+    ]
+    assert runner.run_all(steps) == Counter(passed=1, failed=2)
 
 
 def test_an_idle_step_gives_way_to_all_others_and_is_counted_at_the_end(
