@@ -67,10 +67,10 @@ options:
             which all C(metrics) judged at a gate share (1). C(beta), to pass a bad one (0.05). C(minimum), answers of
             the canary without which it does not pass (300). C(slower_than) is what counts as slow, C(direction) what
             fails a C(shift) (C(increase), C(decrease), C(either))."
-          - "C(kubernetes): C(object_kind), and C(name) or C(labels), a selector, or neither for all of the kind.
+          - "C(kubernetes): C(object_kind), and C(name), C(names) or C(labels), a selector, or none for all of the kind.
             C(namespace), C(api_version) of a kind that is not known here, C(keys) that C(missing_keys) is about,
             C(container) that C(image_digest) and C(deviations) are about. C(env), what a container has to have in its
-            variables, a text or C({matches, distinct, secret, key, optional}), where C(secret) is the Secret it comes
+            variables, a text or C({matches, distinct, secret, key, optional, absent}), where C(secret) is the Secret it comes
             from, or true for any, and C(distinct) is between the objects; what is there may not be empty. C(resources),
             its C(requests) and C(limits)."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready

@@ -32,7 +32,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Kubernetes(Measured):
-    """Options: `object_kind`; `name`, or `labels`, a selector, or neither, which is all of the kind in the namespace;
+    """Options: `object_kind`; `name`, `names` or `labels`, a selector, or none, which is all of the kind in the namespace;
     `namespace`; `api_version`, needed for a kind that is not known here; `keys` that `missing_keys` is about;
     `container` that `image_digest` and `deviations` are about, needed where a pod has several; `env` and `resources`
     that `deviations` are from.
@@ -53,6 +53,7 @@ class Kubernetes(Measured):
 
     object_kind: str = ""
     name: str = ""
+    names: tuple[str, ...] = ()
     namespace: str = ""
     api_version: str = ""
     labels: str = ""
@@ -90,8 +91,10 @@ class Kubernetes(Measured):
 
     def check_options(self) -> list[str]:
         found = mistakes(self.env, self.resources)
-        if self.name and self.labels:
+        if (self.name or self.names) and self.labels:
             found.append(".labels: there is a name, too")
+        if self.name and self.names:
+            found.append(".names: there is a name, too")
         if self.object_kind and not self._api_version:
             found.append(f".api_version: missing, as {self.object_kind} is not a kind that is known here")
         return found
@@ -102,7 +105,7 @@ class Kubernetes(Measured):
 
     @property
     def text(self) -> str:
-        return f"{self.object_kind} {self.name or self.labels or '(all)'}" if self.object_kind else "Kubernetes"
+        return f"{self.object_kind} {self.name or ', '.join(self.names) or self.labels or '(all)'}" if self.object_kind else "Kubernetes"
 
     def read(self, ask: Ask, world: World) -> Readings:
         client = world.client().beside(patience=max(ask.left, 0.1))
@@ -125,9 +128,18 @@ class Kubernetes(Measured):
 
     def _objects(self, client: KubeClient, kind: Kind, namespace: str) -> list[Obj]:
         if not self.name:
-            return client.list(kind, namespace, self.labels)
+            return self._named(client.list(kind, namespace, self.labels))
         found = client.get(kind, self.name, namespace)
         return [] if found is None else [found]
+
+    def _named(self, found: list[Obj]) -> list[Obj]:
+        if not self.names:
+            return found
+        there = {one["metadata"]["name"]: one for one in found}
+        lost = [name for name in self.names if name not in there]
+        if lost:
+            raise ReleaseError(f"{self.object_kind} {', '.join(lost)} does not exist")
+        return [there[name] for name in self.names]
 
     def _readings(self, client: KubeClient, select: str, found: list[Obj]) -> Readings:
         facts = Facts(client, self.keys, Settings(client, self.container, self.env, self.resources))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Obj = Mapping[str, Any]
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_ASKED = ("matches", "distinct", "secret", "key", "optional")
+_ASKED = ("matches", "distinct", "secret", "key", "optional", "absent")
 _UNKNOWN = "is known in a pod only, and is compared with nothing"
 _AMOUNTS = ("requests", "limits")
 
@@ -107,6 +107,8 @@ class Settings:
     def _of_variable(self, workload: str, variable: str, there: Found | None, wanted: Any) -> str:
         """What is wrong with a variable, without its value where that is secret or may be."""
         asked: Mapping[str, Any] = wanted if isinstance(wanted, Mapping) else {}
+        if asked.get("absent"):
+            return "is set" if there else ""
         if there is None:
             return "" if asked.get("optional") else "is not set"
         if there.lost:

@@ -113,6 +113,8 @@ def test_one_verdict_names_each_workload_that_differs():
         ([("DATABASE_URL", PLANTED)], {"secret": True}, "does not come from a Secret"),
         ([], {"secret": True}, "is not set"),
         ([], {"secret": True, "optional": True}, ""),
+        ([], {"absent": True}, ""),
+        ([("DATABASE_URL", PLANTED)], {"absent": True}, "is set"),
     ],
 )
 def test_a_variable_comes_from_its_secret_and_its_value_is_never_told(env, wanted, said):
@@ -204,3 +206,12 @@ def test_nodes_have_at_least_what_the_contract_says():
     assert capacity("capacity:memory", ">= 64 GB", large, small).verdict == "fail"
     assert capacity("capacity:cpu", ">= 16", large).verdict == "pass"
     assert capacity("capacity:nvidia.com/gpu", ">= 1", large).verdict == "insufficient"
+
+
+def test_workloads_that_are_named_are_there_and_others_do_not_count():
+    other = deployment("cart", container(("NODE_ENV", "development")))
+    assert judge(WEB, other, names=["web"], env={"NODE_ENV": "production"}).verdict == "pass"
+    assert judge(WEB, other, names=["web", "cart"], env={"NODE_ENV": "production"}).verdict == "fail"
+    lost = judge(WEB, other, names=["web", "mail"], env={"NODE_ENV": "production"})
+    assert lost.verdict == "error"
+    assert "mail does not exist" in lost.sentence
