@@ -70,9 +70,9 @@ options:
           - "C(kubernetes): C(object_kind), and C(name), C(names) or C(labels), a selector, or none for all of the kind.
             C(namespace), C(api_version) of a kind that is not known here, C(keys) that C(missing_keys) is about,
             C(container) that C(image_digest) and C(deviations) are about. C(env), what a container has to have in its
-            variables, a text or C({matches, distinct, secret, key, optional, absent}), where C(secret) is the Secret it comes
-            from, or true for any, and C(distinct) is between the objects; what is there may not be empty. C(resources),
-            its C(requests) and C(limits)."
+            variables, a text or C({matches, distinct, secret, key, optional, absent}), where C(secret) is the Secret it
+            comes from, or true for any, and C(distinct) is between the objects; what is there may not be empty.
+            C(resources), its C(requests) and C(limits)."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready
             pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,

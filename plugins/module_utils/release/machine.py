@@ -117,6 +117,11 @@ def renew(certificate: str) -> str:
     return f"renew {certificate}"
 
 
+def fill(secret: str) -> str:
+    """No step of the way: a Secret does not go back with a version."""
+    return f"fill {secret}"
+
+
 def roll(unit: str) -> str:
     return f"roll {unit}"
 

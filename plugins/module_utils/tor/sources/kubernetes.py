@@ -32,7 +32,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Kubernetes(Measured):
-    """Options: `object_kind`; `name`, `names` or `labels`, a selector, or none, which is all of the kind in the namespace;
+    """Options: `object_kind`; `name`, `names` or `labels`, a selector, or none, which is all of its namespace;
     `namespace`; `api_version`, needed for a kind that is not known here; `keys` that `missing_keys` is about;
     `container` that `image_digest` and `deviations` are about, needed where a pod has several; `env` and `resources`
     that `deviations` are from.
@@ -105,7 +105,11 @@ class Kubernetes(Measured):
 
     @property
     def text(self) -> str:
-        return f"{self.object_kind} {self.name or ', '.join(self.names) or self.labels or '(all)'}" if self.object_kind else "Kubernetes"
+        return (
+            f"{self.object_kind} {self.name or ', '.join(self.names) or self.labels or '(all)'}"
+            if self.object_kind
+            else "Kubernetes"
+        )
 
     def read(self, ask: Ask, world: World) -> Readings:
         client = world.client().beside(patience=max(ask.left, 0.1))
