@@ -25,6 +25,10 @@ if t.TYPE_CHECKING:
 
 Obj = dict[str, t.Any]
 COALESCE = 0.02
+REST = 4
+"""How many times as long as the last look computed the next one is put off: whoever looks at a thousand objects has
+more news by then, and does not compute all the time."""
+LONGEST_REST = 0.5
 LONGEST_WATCH = 120.0
 SHORTEST_WATCH = 1.0
 
@@ -88,22 +92,25 @@ def _assemble(
     followers: t.Sequence[_Follower], events: queue.Queue[_Event], deadline: float, tick: float
 ) -> t.Iterator[Snapshot]:
     state: dict[int, dict[str, Obj]] = {}
+    rest = COALESCE
     while time.monotonic() < deadline:
-        changed = _take(state, events, min(tick, max(0.0, deadline - time.monotonic())))
+        changed = _take(state, events, min(tick, max(0.0, deadline - time.monotonic())), rest)
         if len(state) == len(followers):
             objects: dict[Kind, dict[str, Obj]] = {follower.watch.kind: {} for follower in followers}
             for index, follower in enumerate(followers):
                 objects[follower.watch.kind].update(state[index])
+            began = time.thread_time()
             yield Snapshot(objects, changed, all(follower.connected for follower in followers))
+            rest = min(LONGEST_REST, max(COALESCE, REST * (time.thread_time() - began)))
 
 
-def _take(state: dict[int, dict[str, Obj]], events: queue.Queue[_Event], patience: float) -> bool:
-    """Wait for news, then take all of a burst; whether anything changed."""
+def _take(state: dict[int, dict[str, Obj]], events: queue.Queue[_Event], patience: float, rest: float) -> bool:
+    """Wait for news, then take all that comes for ``rest`` seconds; whether anything changed."""
     try:
         event = events.get(timeout=patience)
     except queue.Empty:
         return False
-    burst_ends = time.monotonic() + COALESCE
+    burst_ends = time.monotonic() + rest
     while True:
         if event.error is not None:
             raise event.error

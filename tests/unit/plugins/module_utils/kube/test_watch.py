@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, NotFound
@@ -158,3 +160,27 @@ def test_all_namespaces_are_told_apart(api, client, hold):
     api.on("GET", "/api/v1/pods", listed(1, pod("a", 1), other), Stream([], hold))
     snapshot = next(client.watch([Watch(POD)], soon()))
     assert sorted(snapshot.objects[POD]) == ["other/a", "shop/a"]
+
+
+def test_who_computes_long_at_each_look_is_not_asked_to_look_all_the_time():
+    news, over = queue.Queue(), threading.Event()
+    news.put(watch._Event(0, full={}))
+
+    def tell():
+        while not over.wait(0.01):
+            news.put(watch._Event(0, name="a", obj=pod("a", 1)))
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    follower = SimpleNamespace(watch=Watch(POD, "shop"), connected=True)
+    began, computed = time.monotonic(), 0.0
+    try:
+        for _snapshot in watch._assemble([follower], news, began + 1.5, 1.0):
+            look = time.thread_time()
+            while time.thread_time() - look < 0.05:
+                pass
+            computed += time.thread_time() - look
+    finally:
+        over.set()
+        teller.join()
+    assert 0 < computed / (time.monotonic() - began) < 0.35
