@@ -67,9 +67,12 @@ options:
             which all C(metrics) judged at a gate share (1). C(beta), to pass a bad one (0.05). C(minimum), answers of
             the canary without which it does not pass (300). C(slower_than) is what counts as slow, C(direction) what
             fails a C(shift) (C(increase), C(decrease), C(either))."
-          - "C(kubernetes): C(object_kind), and C(name) or C(labels), a selector, or neither for all of the kind.
+          - "C(kubernetes): C(object_kind), and C(name), C(names) or C(labels), a selector, or none for all of the kind.
             C(namespace), C(api_version) of a kind that is not known here, C(keys) that C(missing_keys) is about,
-            C(container) that C(image_digest) is about."
+            C(container) that C(image_digest) and C(deviations) are about. C(env), what a container has to have in its
+            variables, a text or C({matches, distinct, secret, key, optional, absent}), where C(secret) is the Secret it comes
+            from, or true for any, and C(distinct) is between the objects; what is there may not be empty. C(resources),
+            its C(requests) and C(limits)."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready
             pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
@@ -88,7 +91,8 @@ options:
             C(token_as_user) for servers before 10. Waits for the server to be done with the analysis."
           - "C(sql): C(query), one SELECT, run in a read-only transaction that is rolled back. At most 10,000 rows."
           - "C(redis): C(host), C(port) (6379), C(db), C(username) with a password, C(tls), C(ca_cert). C(duration),
-            seconds over which hits and misses are counted, by default since the server started."
+            seconds over which hits and misses are counted, by default since the server started. C(pattern) of the keys
+            that C(lasting_keys) is about."
           - "C(k6): a summary by C(handleSummary), C(--summary-export) or C(--new-machine-readable-summary).
             C(exit_code), how k6 ended. C(failed_at_most) (0.01), a test in which more of the requests failed says
             nothing about the service."
@@ -125,7 +129,8 @@ options:
             test of Mann and Whitney as Kayenta has it, of 12 intervals at least, to be looked at once. Expect C(==
             \"pass\")."
           - "C(kubernetes): C(exists), C(count), C(condition:TYPE). Of workloads C(desired), C(updated), C(ready),
-            C(available), C(ready_share), C(restarts), C(broken_pods), C(image_digest). Of a Service C(endpoints), of a
+            C(available), C(ready_share), C(restarts), C(broken_pods), C(image_digest), C(deviations) from C(env) and
+            C(resources). Of a Node C(capacity:RESOURCE). Of a Service C(endpoints), of a
             HorizontalPodAutoscaler C(at_maximum), of a Job or CronJob C(success_age), of a Certificate
             C(certificate_age_left), of a ResourceQuota C(used_share) or C(used_share:RESOURCE), of a Secret or
             ConfigMap C(missing_keys). Without an C(object_kind) C(server_version). Or a dotted key or JMESPath in the
@@ -141,8 +146,8 @@ options:
             C(coverage)."
           - "C(sql): a column, C(COLUMN in UNIT), or C(rows), how many there are. Each row is a sample. No rows and
             NULL are V(insufficient). A time without a time zone does not say when it was, so ask for an age instead."
-          - "C(redis): C(ping), C(latency), C(hits), C(misses), C(hit_share), C(keys), C(memory_share), or a field of
-            INFO."
+          - "C(redis): C(ping), C(latency), C(hits), C(misses), C(hit_share), C(keys), C(lasting_keys), which never
+            expire, C(memory_share), or a field of INFO."
           - "Every report: C(age)."
           - "C(k6): C(thresholds), whether all were met, C(error_share), C(requests), C(checks), the latencies C(avg),
             C(min), C(med), C(max), C(p90), C(p95), C(p99), or METRIC.STATISTIC such as
