@@ -42,7 +42,11 @@ options:
             time has none, such as C(Asia/Bangkok).
             C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
             made. A report that was cut, is stale or about something else never passes."
-          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
+          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL, or
+            C(address_of) with C(kind) (C(Service), C(Ingress) or C(Gateway)), C(name) and C(namespace), whose status
+            tells the address. C(sign_in) with C(url), to which C(username) and its password are sent as JSON with a
+            POST, under the names C(user) (C(username)) and C(password) (C(password)); C(token) (C(token)) is the
+            JMESPath to the token in the answer, which the request then bears, and those of other criteria, too.
             C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers) without secrets, and the C(body) of a POST.
             C(redirects) to follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration),
             seconds over which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new
