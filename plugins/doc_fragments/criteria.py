@@ -85,6 +85,9 @@ options:
           - "C(opensearch): C(index), a name or pattern. C(query) in the syntax of the search box. C(range), whole
             seconds back from now that count. C(time_field) (C(@timestamp)). A field of the query that no document has
             is V(insufficient)."
+          - "C(logs): C(labels), a selector of pods, and C(range), whole seconds back from now that count. C(matching),
+            a regular expression for the lines that count, by default those that say error, fatal, panic or critical.
+            C(container), C(namespace). Without a line in the range it is V(insufficient)."
           - "C(grafana): C(dashboard), its title or uid. C(range), seconds back from now in which a panel must have
             data (3600). C(variables) of the dashboard."
           - "C(sonarqube): C(project), its key, and C(branch). C(task), path of the C(report-task.txt) that the scanner
@@ -140,6 +143,8 @@ options:
             An empty result, NaN, infinity and a partial answer are V(insufficient)."
           - "C(alertmanager): C(firing), C(silenced) or all C(alerts)."
           - "C(opensearch): C(count), C(rate), C(health)."
+          - "C(logs): C(count), C(rate), or C(kinds) of lines, which are alike but for numbers, times, identifiers and
+            what is quoted. Expect of these that they are C(in baseline)."
           - "C(grafana): C(exists), C(panels), C(empty_panels), C(data_share)."
           - "C(sonarqube): C(status) of the quality gate, C(hotspots) nobody reviewed, or a metric such as
             C(coverage)."
@@ -174,7 +179,7 @@ options:
           - C(within 1 h) is about an age, or a point in time with its time zone (ISO 8601, or seconds or milliseconds
             since the epoch).
           - C(<= 2 x baseline) compares with what the criterion of this name measured before the release, see
-            O(baseline).
+            O(baseline). C(in baseline) is about kinds, of which none may be new.
           - C(>= v1.28) compares versions, only by the parts that are written.
           - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number
             in a body is taken to be in the unit of the threshold.
