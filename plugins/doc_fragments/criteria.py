@@ -42,7 +42,11 @@ options:
             time has none, such as C(Asia/Bangkok).
             C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
             made. A report that was cut, is stale or about something else never passes."
-          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
+          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL, or
+            C(address_of) with C(kind) (C(Service), C(Ingress) or C(Gateway)), C(name) and C(namespace), whose status
+            tells the address. C(sign_in) with C(url), to which C(username) and its password are sent as JSON with a
+            POST, under the names C(user) (C(username)) and C(password) (C(password)); C(token) (C(token)) is the
+            JMESPath to the token in the answer, which the request then bears, and those of other criteria, too.
             C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers) without secrets, and the C(body) of a POST.
             C(redirects) to follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration),
             seconds over which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new
@@ -84,6 +88,9 @@ options:
           - "C(opensearch): C(index), a name or pattern. C(query) in the syntax of the search box. C(range), whole
             seconds back from now that count. C(time_field) (C(@timestamp)). A field of the query that no document has
             is V(insufficient)."
+          - "C(logs): C(labels), a selector of pods, and C(range), whole seconds back from now that count. C(matching),
+            a regular expression for the lines that count, by default those that say error, fatal, panic or critical.
+            C(container), C(namespace). Without a line in the range it is V(insufficient)."
           - "C(grafana): C(dashboard), its title or uid. C(range), seconds back from now in which a panel must have
             data (3600). C(variables) of the dashboard."
           - "C(sonarqube): C(project), its key, and C(branch). C(task), path of the C(report-task.txt) that the scanner
@@ -141,6 +148,8 @@ options:
             An empty result, NaN, infinity and a partial answer are V(insufficient)."
           - "C(alertmanager): C(firing), C(silenced) or all C(alerts)."
           - "C(opensearch): C(count), C(rate), C(health)."
+          - "C(logs): C(count), C(rate), or C(kinds) of lines, which are alike but for numbers, times, identifiers and
+            what is quoted. Expect of these that they are C(in baseline)."
           - "C(grafana): C(exists), C(panels), C(empty_panels), C(data_share)."
           - "C(sonarqube): C(status) of the quality gate, C(hotspots) nobody reviewed, or a metric such as
             C(coverage)."
@@ -175,7 +184,7 @@ options:
           - C(within 1 h) is about an age, or a point in time with its time zone (ISO 8601, or seconds or milliseconds
             since the epoch).
           - C(<= 2 x baseline) compares with what the criterion of this name measured before the release, see
-            O(baseline).
+            O(baseline). C(in baseline) is about kinds, of which none may be new.
           - C(>= v1.28) compares versions, only by the parts that are written.
           - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number
             in a body is taken to be in the unit of the threshold.

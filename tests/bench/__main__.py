@@ -9,8 +9,12 @@ from __future__ import annotations
 import json
 import sys
 
-from measures import MEASURES
-from runner import ROOT, commit
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader()  # before anything imports from the collection: what is imported without it is never found by it
+
+from measures import MEASURES  # noqa: E402
+from runner import ROOT, commit  # noqa: E402
 
 
 def main(names: list[str]) -> int:

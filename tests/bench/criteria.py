@@ -97,12 +97,9 @@ def module(name: str, arguments: dict[str, Any]) -> Iterator[Callable[[], Ended]
 def _packed(name: str, arguments: dict[str, Any]) -> bytes:
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader, module_loader
+    from ansible.plugins.loader import module_loader
     from ansible.template import Templar
-    from ansible.utils.collection_loader import AnsibleCollectionConfig
 
-    if not AnsibleCollectionConfig.collection_finder:
-        init_plugin_loader()
     found = module_loader.find_plugin_with_context(name)
     built = modify_module(
         module_name=name,

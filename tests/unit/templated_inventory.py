@@ -17,7 +17,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-READ = ("release_", "criteria_")
+READ = ("release_", "criteria_", "task_")
 
 
 def variables_of(source: str, extra: dict[str, Any]) -> dict[str, Any]:

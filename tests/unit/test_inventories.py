@@ -95,6 +95,12 @@ FILES = sorted(
 )
 
 
+def test_every_file_of_an_inventory_has_variables() -> None:
+    """A link that was kept as a text is the path it pointed to."""
+    files = sorted(path for path in INVENTORIES.rglob("*.yml") if path.is_file())
+    assert [str(path) for path in files if not isinstance(yaml.safe_load(path.read_text("utf-8")), dict)] == []
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_has_all_five_systems(environment: str) -> None:
     assert sorted(loaded(environment)) == list(SYSTEMS)

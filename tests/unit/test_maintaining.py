@@ -124,6 +124,7 @@ class Stage:
         ({"maintenance_list": "weekly", "maintenance": {"windows": [NEVER]}}, "No window is open"),
         ({"maintenance_tasks": ["stop"], "maintenance": {"windows": [NEVER]}}, "No window is open"),
         ({"release_tasks": [*TASKS, {"name": "x", "exce": {}}]}, "Task x has the key exce, did you mean exec?"),
+        ({"maintenance_list": "daily", "task_without": {"stpo": "-"}}, "task_without names stpo, and release_tasks has no such task"),
         ({"release_taks": []}, "Unknown variable release_taks: did you mean release_tasks?"),
     ],
 )
@@ -166,6 +167,23 @@ def test_a_task_without_its_consent_waits_and_one_that_is_not_called_for_is_skip
     )
     assert stage.tasks()["if slow"]["why"] == "slow is 3"
     assert "workload_pause paused" not in stage.order
+
+
+def test_a_task_that_is_left_out_is_skipped_for_its_reason(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, maintenance_list="weekly", task_without={"stop": "nothing runs here"})
+    assert stage.verdicts() == {"stop": "skipped", "look": "done"}
+    assert stage.tasks()["stop"]["why"] == "nothing runs here"
+
+
+def test_a_gate_that_names_the_version_of_a_release_is_no_obstacle_between_releases(tmp_path: Path) -> None:
+    of_a_release = {**WELL, "expect": '== "{{ release_version }}"'}
+    stage = Stage(
+        tmp_path,
+        maintenance_list="daily",
+        release_gates={"live": [of_a_release], "staged": [WELL]},
+        release_tasks=[*TASKS, {"name": "of a gate", "check": ["{{ release_gates.staged | first }}"]}],
+    )
+    assert stage.verdicts() == {"look": "done", "who has access": "waits"}, stage.said
 
 
 def test_a_task_with_its_consent_is_done(tmp_path: Path) -> None:
