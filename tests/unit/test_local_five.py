@@ -33,8 +33,8 @@ LEFT_OUT = {
         way to the backend
     """,
     "predictiq": """
-        CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime, connection pool,
-        dependency audit, disk space, error rates, flush the markets, limiter, limits of the API,
+        CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime,
+        connection pool, dependency audit, disk space, error rates, flush the markets, limiter, limits of the API,
         log of slow statements, lookups in the cache, memory leaks, processes of the API, refused requests,
         renew the certificate, versions of dependencies, warm the cache
     """,
