@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused
+from ..errors import Conflict, Refused
 from ..kube.client import FIELD_MANAGER
 from ..kube.kinds import SECRET
 from ..release import machine
@@ -115,9 +115,20 @@ def operate(client: KubeClient, request: Request, book: Book) -> Plan:
         with book.step(machine.fill(request.name), None, plan.report()) as done:
             encoded = {key: base64.b64encode(value.encode()).decode() for key, value in request.data.items()}
             body = {"metadata": {"name": request.name}, "type": request.type, "data": encoded}
-            client.apply(SECRET, body, request.namespace, force=request.force)
+            _apply(client, body, request)
             done({"keys": sorted(request.data)})
     return plan
+
+
+def _apply(client: KubeClient, body: dict[str, Any], request: Request) -> None:
+    try:
+        client.apply(SECRET, body, request.namespace, force=request.force)
+    except Conflict as error:
+        raise Refused(
+            error.what,
+            where=request.where,
+            remedy="leave these keys to who has set them, or set force to take them over for good",
+        ) from error
 
 
 def _ours(found: Obj) -> set[str]:

@@ -7,7 +7,7 @@ import base64
 import json
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
+from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict, Refused
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 from ansible_collections.runbook.release.plugins.module_utils.secret.declared import criteria, mistakes
 from ansible_collections.runbook.release.plugins.module_utils.secret.fill import (
@@ -75,6 +75,15 @@ def test_only_keys_that_differ_are_a_change(found, data, differs, keys):
 def test_what_cannot_be_written_is_refused(found, request_, said):
     with pytest.raises(Refused, match=said):
         decide(found, request_)
+
+
+def test_keys_of_others_are_refused_with_the_way_to_take_them_over():
+    class Theirs(Cluster):
+        def apply(self, kind, body, namespace, force):
+            raise Conflict('conflict with "kubectl"')
+
+    with pytest.raises(Refused, match=r'conflict with "kubectl".*set force'):
+        operate(Theirs(secret({"a": "1"})), wanted(a="2"), Book())
 
 
 def test_an_immutable_secret_that_is_as_it_should_be_is_left():
