@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ Given = Mapping[str, Any]
 Board = dict[str, Any]
 
 DATASOURCE = "prometheus"
-_OF_BOARD = ("title", "clause", "panels")
+_OF_BOARD = ("title", "uid", "clause", "panels")
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _OF_PANEL = ("title", "criterion", "query", "queries", "unit", "expect")
 _UNITS = {
     "share": "percentunit",
@@ -51,10 +53,11 @@ def dashboards_of(system: str, environment: str, given: Given, gates: Given) -> 
                 found.append(f".panels[{number}]: {exc}")
         mistakes += [f"boards[{place}]{one}" for one in found]
         boards += [] if found else [_board(system, environment, entry, panels)]
-    titles = [one["title"] for one in boards]
-    mistakes += [
-        f"boards: two are called {title}" for title in sorted({one for one in titles if titles.count(one) > 1})
-    ]
+    for key in ("title", "uid"):
+        names = [one[key] for one in boards]
+        mistakes += [
+            f"boards: two are called {name}" for name in sorted({one for one in names if names.count(one) > 1})
+        ]
     if mistakes:
         raise ReleaseError("; ".join(mistakes), where="release_dashboards", mistakes=mistakes)
     return boards
@@ -65,6 +68,8 @@ def _mistakes(entry: Any) -> list[str]:
         return [": not a dictionary"]
     mistakes = unknown(entry, _OF_BOARD)
     mistakes += [f".{field}: missing" for field in ("title", "panels") if not entry.get(field)]
+    if entry.get("uid") and not _UID.fullmatch(str(entry["uid"])):
+        mistakes.append(f".uid: {entry['uid']!r} is not 1 to 40 letters, digits, - and _")
     for number, panel in enumerate(entry.get("panels") or []):
         if not isinstance(panel, Mapping):
             mistakes.append(f".panels[{number}]: not a dictionary")
@@ -83,7 +88,7 @@ def _mistakes(entry: Any) -> list[str]:
 
 def _board(system: str, environment: str, entry: Given, panels: Sequence[Board]) -> Board:
     title = str(entry["title"])
-    uid = hashlib.sha256(f"{system} {environment} {title}".encode()).hexdigest()[:20]
+    uid = str(entry.get("uid") or "") or hashlib.sha256(f"{system} {environment} {title}".encode()).hexdigest()[:20]
     return {
         "uid": uid,
         "title": title,

@@ -93,6 +93,16 @@ def test_a_mistake_names_its_panel(panel: dict[str, Any], told: str) -> None:
     assert told in str(caught.value)
 
 
+def test_a_dashboard_that_is_linked_has_the_name_of_its_link() -> None:
+    one = {"title": "Overview", "uid": "shop-overview", "panels": [{"title": "It", "query": "up"}]}
+    (made,) = dashboards_of("shop", "prod", {"boards": [one]}, {})
+    assert made["uid"] == "shop-overview"
+    with pytest.raises(ReleaseError, match=r"uid: '\.\./x'"):
+        dashboards_of("shop", "prod", {"boards": [{**one, "uid": "../x"}]}, {})
+    with pytest.raises(ReleaseError, match="two are called shop-overview"):
+        dashboards_of("shop", "prod", {"boards": [one, {**one, "title": "Other"}]}, {})
+
+
 def test_two_dashboards_of_one_title_are_refused() -> None:
     one = {"title": "Overview", "panels": [{"title": "It", "query": "up"}]}
     with pytest.raises(ReleaseError, match="two are called Overview"):
