@@ -136,3 +136,18 @@ def test_the_rulebook_listens_to_nobody_without_a_token_and_passes_alerts_on_as_
     action = rules["rules"][0]["action"]["run_playbook"]
     assert action["extra_vars"] == {"rollback_alert": "{{ event | tojson | urlencode }}"}
     assert (ROOT / "playbooks" / f"{action['name'].removeprefix('runbook.release.')}.yml").is_file()
+
+
+def test_the_dashboards_of_production_are_files_that_grafana_provisions(tmp_path: Path) -> None:
+    play_of = {"include_role": {"name": "runbook.release.alert", "tasks_from": "dashboards.yml"}}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [play_of]}]))
+    folder = ROOT / "inventories" / "prod" / "host_vars" / "pea"
+    read = {name: yaml.safe_load((folder / f"{name}.yml").read_text("utf-8")) for name in ("alerts", "gates")}
+    boards = {"path": str(tmp_path / "boards"), "boards": read["alerts"]["release_dashboards"]["boards"]}
+    host = shop(release_dashboards=boards, release_gates={"observe": read["gates"]["release_gates"]["observe"]})
+    said, _done = play(tmp_path, tmp_path / "play.yml", {"shop": host})
+    assert "failed=0" in said, said
+    made = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "boards").glob("shop-*.json")]
+    assert {one["title"] for one in made} == {"PEA RE Forecast - Overview", "Model Performance", "Infrastructure"}
+    panels = [panel for one in made for panel in one["panels"]]
+    assert all(target["expr"] for panel in panels for target in panel["targets"])

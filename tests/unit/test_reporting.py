@@ -30,10 +30,18 @@ def ended(folder: Path, strategy: str = "bluegreen", **context: Any) -> list[lis
         "release_strategy": strategy,
         "release_sign_off": context.pop("sign_off", []),
         "release_approvals": {"after": {"lead": 1}},
+        "release_about": {"references": {"dashboard": "https://grafana.example.com/d/shop"}},
         **({"release_budgets": context.pop("budgets")} if "budgets" in context else {}),
         "release_cluster": {"namespace": "shop"},
         "release_components": [
-            {"name": name, **({"entry": {"kind": "httproute", "name": name}} if strategy == "bluegreen" else {})}
+            {
+                "name": name,
+                **(
+                    {"entry": {"kind": "httproute", "name": name}}
+                    if strategy == "bluegreen"
+                    else {"workloads": [{"kind": "Deployment", "name": name.capitalize()}]}
+                ),
+            }
             for name in ("web", "api")
         ],
         "release_context": {
@@ -89,6 +97,19 @@ def test_what_was_released_is_settled_before_it_is_remembered_as_it_is(tmp_path:
 def test_the_record_has_the_images_that_a_release_left_live(tmp_path: Path) -> None:
     ended(tmp_path)
     assert json.loads((tmp_path / "record" / "record.json").read_text())["images"] == IMAGES
+
+
+def test_the_record_links_what_the_runbook_refers_to_and_says_where_what_was_before_is_kept(tmp_path: Path) -> None:
+    ended(tmp_path, "rolling")
+    record = json.loads((tmp_path / "record" / "record.json").read_text())
+    assert record["about"]["references"] == {"dashboard": "https://grafana.example.com/d/shop"}
+    assert record["saved"] == {
+        "record": str(tmp_path / "record"),
+        "ledger": "ConfigMaps runbook.release/ledger=shop-2",
+        "workloads": "annotation runbook.release/rollout of Web, Api",
+        "namespace": "shop",
+        "backups": {},
+    }
 
 
 def test_the_record_has_what_each_stage_was_to_take_and_took_and_the_outcome_tells_what_took_longer(

@@ -20,8 +20,8 @@ _LEASE = '{namespace="%s",lease="%s"%s}'
 
 def fires(criterion: Criterion) -> str:
     """Has a result for every series that breaks the expectation."""
-    measured, unit = _measured(criterion)
-    return " or ".join(f"{measured} {bound}" for bound in _broken(criterion.expect, unit))
+    value, unit = measured(criterion)
+    return " or ".join(f"{value} {bound}" for bound in _broken(criterion.expect, unit))
 
 
 def silent(criterion: Criterion) -> str:
@@ -45,7 +45,7 @@ def unseen() -> str:
     return "absent(kube_lease_renew_time)"
 
 
-def _measured(criterion: Criterion) -> tuple[str, str]:
+def measured(criterion: Criterion) -> tuple[str, str]:
     """The expression that is compared, and the unit of what it yields."""
     source = _source(criterion)
     what, unit = split(criterion.select)
@@ -82,6 +82,11 @@ def _broken(expect: Expectation, unit: str) -> list[str]:
         f"{expect.text} is not about a number that Prometheus alone knows",
         "give the alert an expectation such as < 5 %",
     )
+
+
+def number_in(threshold: Quantity, unit: str) -> float:
+    """A threshold as a number in this unit."""
+    return float(threshold.within(unit).number)
 
 
 def _number(threshold: Quantity, unit: str) -> str:

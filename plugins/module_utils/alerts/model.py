@@ -85,7 +85,7 @@ def _of_meaning(exc: Exception) -> list[str]:
 
 
 def _alert(entry: Given, gates: Given) -> Alert:
-    criterion = None if entry.get("orphaned") else _criterion(entry, gates)
+    criterion = None if entry.get("orphaned") else criterion_of(entry, gates)
     if criterion:
         fires(criterion), silent(criterion)
     hold = _seconds(entry, "for")
@@ -103,7 +103,8 @@ def _alert(entry: Given, gates: Given) -> Alert:
     )
 
 
-def _criterion(entry: Given, gates: Given) -> Criterion:
+def criterion_of(entry: Given, gates: Given) -> Criterion:
+    """The criterion of a gate that is named, or the one that a query makes."""
     if entry.get("criterion"):
         named = _of_gates(str(entry["criterion"]), gates)
         given = {**named, "expect": named["expect"] if entry.get("expect") is None else entry["expect"]}

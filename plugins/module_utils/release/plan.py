@@ -68,7 +68,9 @@ def make(given: Mapping[str, Any]) -> Plan:
     _readable_keep(given["rollback"].get("keep_warm"), rolling=bool(rolling))
     first = any(one["first"] for one in components)
     steps = [100] if rolling or first else shift["steps"]
-    budgets = [one.report() for one in budgets_of(given["budgets"], shift, rolling=bool(rolling), first=first)]
+    budgets = [
+        one.report() for one in budgets_of(given.get("budgets") or {}, shift, rolling=bool(rolling), first=first)
+    ]
     fits(given["windows"], budgets)
     content = {
         "type": TYPE,

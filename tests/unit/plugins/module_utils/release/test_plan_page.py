@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.release.plan import make
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_page import page
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import differing, sight
@@ -164,3 +165,15 @@ def test_the_page_of_a_release_in_place_says_what_rolls_in_which_order_and_how_i
 
 def test_fewer_pods_than_asked_for_are_said_first() -> None:
     assert "TOO FEW PODS of api: Deployment/api has 3, and 4 are asked for" in alarms(rolling_page(replicas=4))
+
+
+def test_the_page_says_how_long_each_stage_may_take_and_all_together_and_what_stops_it() -> None:
+    said = page_of(budgets={"backup": {"longest": "10m"}, "deploy": {"longest": "15m", "over": "warn"}})
+    assert "Its stages may take 25 min: backup 10 min, deploy 15 min" in said
+    assert "Stopped before any traffic when one of backup takes longer" in said
+
+
+def test_a_window_that_is_shorter_than_the_budgets_makes_no_plan() -> None:
+    window = {"rrule": "FREQ=WEEKLY;BYDAY=TU;BYHOUR=2", "timezone": "UTC", "duration": "20m"}
+    with pytest.raises(ReleaseError, match="the stages may take 25 min together"):
+        page_of(budgets={"backup": {"longest": "25m"}}, windows=[window])
