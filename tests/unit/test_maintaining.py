@@ -11,6 +11,7 @@ import pytest
 
 from .receivers import certificate, web_server
 from .stage import ROOT, StandIn, play
+from .test_inventories import host
 
 RUN = {"release": "r1", "namespace": "shop", "lease": "shop-prod", "token": 7, "who": "alice@a", "ttl": 60}
 BEGUN = {
@@ -253,6 +254,35 @@ def test_what_is_planned_is_announced_for_its_window_and_nothing_is_done(tmp_pat
 def test_a_notice_that_no_window_asks_for_is_said_to_be_none(tmp_path: Path) -> None:
     stage = Stage(tmp_path, notice={"announcing": {"window": {}}}, maintenance_list="weekly", maintenance_announce=True)
     assert "No window of release_maintenance asks for a notice" in stage.last_words
+
+
+EDGE = ["limit requests at the edge", "challenge suspicious clients", "renew the certificate at the edge"]
+BACK = ["no limit at the edge", "challenge nobody"]
+
+
+def test_the_edge_is_asked_with_consent_and_says_afterwards_what_it_has_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "t0ken-of-the-edge")
+    api = "https://api.cloudflare.com"
+    with web_server(certificate(tmp_path)) as posts:
+        text = json.dumps([one for one in host("prod", "predictiq")["release_tasks"] if one["name"] in EDGE + BACK])
+        here = {"release_tasks": TASKS + json.loads(text.replace(api, f"http://localhost:{posts.port}"))}
+        waiting = Stage(tmp_path, maintenance_tasks=EDGE, **here)
+        assert (set(waiting.verdicts().values()), posts.heard) == ({"waits"}, [])
+        done = Stage(tmp_path, maintenance_tasks=EDGE, task_consent=EDGE, **here)
+        assert set(done.verdicts().values()) == {"done"}, done.said[-2000:]
+        Stage(tmp_path, maintenance_tasks=BACK, task_consent=BACK, **here)
+    sent = {path.rpartition("/")[0].rpartition("/")[2]: body for _host, path, body in posts.heard[:3]}
+    (limit,), (challenge,) = sent["http_ratelimit"]["rules"], sent["http_request_firewall_custom"]["rules"]
+    assert (limit["action"], limit["ratelimit"]["characteristics"][0]) == ("block", "ip.src")
+    assert challenge["action"] == "managed_challenge"
+    assert sent["certificate_packs"]["hosts"] == ["predictiq.com", "*.predictiq.com"]
+    assert [body for _host, _path, body in posts.heard[3:]] == [{"rules": []}, {"rules": []}]
+    asked = json.dumps(done.asked)
+    assert '"the edge limits requests"' in asked.replace("\\", "")
+    assert '"the edge challenges clients"' in asked.replace("\\", "")
+    assert "t0ken-of-the-edge" not in done.said + asked + json.dumps(done.tasks())
 
 
 DEAD = """

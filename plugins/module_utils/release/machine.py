@@ -28,7 +28,7 @@ BACK = "back"
 
 _STEP = re.compile(
     r"(stage|warm|hand over|settle|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|change|put back"
-    r"|roll|unroll|renew)"
+    r"|roll|unroll|renew|rehearse|grow)"
     r" (\S+)"
     r"|switch (\S+) (?:to (\d+)|back)"
     r"|(task) (.+)"
@@ -115,6 +115,15 @@ def maintenance(state: str, entry: str) -> str:
 
 def renew(certificate: str) -> str:
     return f"renew {certificate}"
+
+
+def rehearse(certificate: str) -> str:
+    """Its renewal."""
+    return f"rehearse {certificate}"
+
+
+def grow(claim: str) -> str:
+    return f"grow {claim}"
 
 
 def roll(unit: str) -> str:
