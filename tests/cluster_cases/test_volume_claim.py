@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import Invalid, NotReady, Refused
+from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, NotReady, Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import NAMESPACE, PERSISTENTVOLUMECLAIM, Kind
 from ansible_collections.runbook.release.plugins.module_utils.kube.watch import Watch
@@ -99,5 +99,5 @@ def test_a_class_that_does_not_let_its_volumes_grow_is_refused_by_us_and_by_the_
         operate(client, larger, Book())
     assert decide(observe(client, larger), "2Gi", None, "here").act == "grow", "what cannot be read is not judged"
     body = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
-    with pytest.raises(Invalid, match="only dynamically provisioned pvc can be resized"):
+    with pytest.raises(Forbidden, match="only dynamically provisioned pvc can be resized"):
         client.merge_patch(PERSISTENTVOLUMECLAIM, "data", body, space)
