@@ -12,8 +12,10 @@ version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
   - Asks cert-manager to issue a C(Certificate) anew, as C(cmctl renew) does, and returns once the new one is there.
-  - Nothing is deleted. The former certificate serves until the new one has taken its place in the Secret, and stays
-    when that fails.
+  - Nothing of it is deleted. The former certificate serves until the new one has taken its place in the Secret, and
+    stays when that fails.
+  - With O(rehearse) it is only tried. The same certificate is asked of another issuer, into a Secret of its own, and
+    both are removed again. The one that serves is not touched.
 options:
   name:
     description: Name of the C(Certificate).
@@ -28,6 +30,16 @@ options:
       - It is left as it is while it is valid for longer than that, for example V(30 d).
       - If not set, it is renewed each time.
     type: str
+  rehearse:
+    description:
+      - Name of an issuer that is there for trying, such as one of the staging server of an ACME authority. The issuer
+        of the certificate itself is refused.
+    type: str
+  issuer_kind:
+    description: Kind of O(rehearse).
+    type: str
+    choices: [ClusterIssuer, Issuer]
+    default: ClusterIssuer
   timeout:
     description: Seconds until the new one has to be there.
     type: int
@@ -46,7 +58,8 @@ attributes:
     details: With O(unless_valid_for) it is.
 notes:
   - Needs the RBAC verbs C(get), C(list) and C(watch) for C(certificates.cert-manager.io), and C(patch) for
-    C(certificates.cert-manager.io/status), in O(namespace).
+    C(certificates.cert-manager.io/status), in O(namespace). With O(rehearse) it needs C(create) and C(delete) for
+    C(certificates.cert-manager.io) and C(delete) for C(secrets) instead of C(patch).
 """
 
 EXAMPLES = r"""
@@ -55,6 +68,12 @@ EXAMPLES = r"""
     name: shop-tls
     namespace: shop
     unless_valid_for: 30 d
+
+- name: Would a new one be issued?
+  runbook.release.certificate_renew:
+    name: shop-tls
+    namespace: shop
+    rehearse: letsencrypt-staging
 
 - name: The key has leaked
   runbook.release.certificate_renew:
@@ -71,7 +90,7 @@ plan:
 before:
   description: The certificate as it was found.
   type: dict
-  returned: success
+  returned: success, without O(rehearse)
   contains: &certificate
     revision:
       description: How often it was issued.
@@ -85,7 +104,7 @@ before:
 after:
   description: The certificate as it is.
   type: dict
-  returned: success
+  returned: success, without O(rehearse)
   contains: *certificate
 seconds:
   description: How long it took.
@@ -94,6 +113,7 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.release.plugins.module_utils.certificate.rehearse import Issuer, rehearse
 from ansible_collections.runbook.release.plugins.module_utils.certificate.renew import Request, operate
 from ansible_collections.runbook.release.plugins.module_utils.module import (
     ArgumentSpec,
@@ -112,8 +132,11 @@ def argument_spec() -> ArgumentSpec:
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             "unless_valid_for": {"type": "str"},
+            "rehearse": {"type": "str"},
+            "issuer_kind": {"type": "str", "choices": ["ClusterIssuer", "Issuer"], "default": "ClusterIssuer"},
             "timeout": {"type": "int", "default": 300},
         },
+        mutually_exclusive=[("rehearse", "unless_valid_for")],
     )
     return own.merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
 
@@ -127,8 +150,11 @@ def main() -> None:
         request = Request(params["namespace"], params["name"], enough, params["timeout"])
         client = kube_client(module)
         with journal(client, Run.of(params["run"]), module.warn) as book:
-            outcome = operate(client, request, book)
-        module.exit_json(**outcome.report())
+            if params["rehearse"]:
+                report = rehearse(client, request, Issuer(params["rehearse"], params["issuer_kind"]), book)
+            else:
+                report = operate(client, request, book).report()
+        module.exit_json(**report)
 
 
 if __name__ == "__main__":

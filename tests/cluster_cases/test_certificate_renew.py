@@ -11,16 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.release.plugins.module_utils.certificate.rehearse import REHEARSAL, Issuer, rehearse
 from ansible_collections.runbook.release.plugins.module_utils.certificate.renew import CERTIFICATE, Request, operate
 from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady, Refused
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
-from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import NAMESPACE, Kind
+from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import NAMESPACE, SECRET, Kind
 from ansible_collections.runbook.release.plugins.module_utils.kube.watch import Watch
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 
 Obj = dict[str, Any]
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 DEFINITION = "certificates.cert-manager.io"
+REAL, STAGING = Issuer("letsencrypt", "ClusterIssuer"), Issuer("letsencrypt-staging", "ClusterIssuer")
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -49,7 +51,8 @@ def client() -> Iterator[KubeClient]:
 def space(client: KubeClient) -> Iterator[str]:
     name = f"certificate-case-{secrets.token_hex(3)}"
     client.create(NAMESPACE, {"metadata": {"name": name}})
-    client.create(CERTIFICATE, {"metadata": {"name": "shop-tls"}, "spec": {"secretName": "shop-tls"}}, name)
+    spec = {"secretName": "shop-tls", "dnsNames": ["shop.example.com"], "issuerRef": REAL.reference()}
+    client.create(CERTIFICATE, {"metadata": {"name": "shop-tls"}, "spec": spec}, name)
     client.merge_patch(CERTIFICATE, "shop-tls", issued(1, 12), name, "status")
     yield name
     client.delete(NAMESPACE, name)
@@ -100,3 +103,74 @@ def test_a_certificate_that_is_not_issued_is_told_with_the_reason_and_stays(clie
         operate(client, Request(space, "shop-tls", None, 20), Book())
     with pytest.raises(Refused, match="no such certificate"):
         operate(client, Request(space, "other", None, 20), Book())
+
+
+class StandInForAnIssuer(threading.Thread):
+    """Answers a rehearsal with one status, and writes the Secret as cert-manager does, which stays when it goes."""
+
+    def __init__(self, space: str, answer: Obj) -> None:
+        super().__init__(daemon=True)
+        self.space, self.answer, self.client = space, answer, KubeClient()
+        self.asked: list[Obj] = []
+
+    def run(self) -> None:
+        for snapshot in self.client.watch([Watch(CERTIFICATE, self.space)], time.monotonic() + 60):
+            found = snapshot.objects[CERTIFICATE].get("shop-tls-rehearsal")
+            if found:
+                self.asked.append(found["spec"])
+                self.client.create(SECRET, {"metadata": {"name": found["spec"]["secretName"]}}, self.space)
+                self.client.merge_patch(CERTIFICATE, "shop-tls-rehearsal", self.answer, self.space, "status")
+                return
+
+
+def left(client: KubeClient, space: str) -> list[str]:
+    return [
+        f"{kind.kind} {one['metadata']['name']}"
+        for kind in (CERTIFICATE, SECRET)
+        for one in client.list(kind, space)
+        if one["metadata"]["name"].startswith("shop-tls")
+    ]
+
+
+def test_a_renewal_is_rehearsed_beside_the_certificate_that_serves_and_leaves_nothing(
+    client: KubeClient, space: str
+) -> None:
+    before, asked = client.get(CERTIFICATE, "shop-tls", space), Request(space, "shop-tls", None, 60)
+    assert rehearse(KubeClient(dry_run=True), asked, STAGING, Book())["plan"].endswith("would be asked for it")
+    issuer = StandInForAnIssuer(space, issued(1, 90))
+    issuer.start()
+    report = rehearse(client, asked, STAGING, Book())
+    assert report["plan"].startswith("ClusterIssuer letsencrypt-staging issued it after")
+    issuer.join()
+    assert (issuer.asked[0]["dnsNames"], issuer.asked[0]["issuerRef"]) == (["shop.example.com"], STAGING.reference())
+    assert client.get(CERTIFICATE, "shop-tls", space) == before
+    assert left(client, space) == ["Certificate shop-tls"]
+    with pytest.raises(Refused, match="that would be no rehearsal"):
+        rehearse(client, asked, REAL, Book())
+
+
+def test_a_rehearsal_that_fails_says_why_and_what_a_dead_run_left_of_one_goes_first(
+    client: KubeClient, space: str
+) -> None:
+    asked = Request(space, "shop-tls", None, 60)
+    dead = {"metadata": {"name": "shop-tls-rehearsal", "annotations": {REHEARSAL: "shop-tls"}}, "spec": {}}
+    client.create(CERTIFICATE, dead, space)
+    client.create(SECRET, {"metadata": {"name": "shop-tls-rehearsal"}}, space)
+    refusal = {"type": "Issuing", "status": "False", "reason": "Failed", "message": "the challenge is not answered"}
+    answer = {"status": {"conditions": [{"type": "Ready", "status": "False"}, refusal]}}
+
+    class AfterTheDead(StandInForAnIssuer):
+        def run(self) -> None:
+            for snapshot in self.client.watch([Watch(CERTIFICATE, self.space)], time.monotonic() + 60):
+                found = snapshot.objects[CERTIFICATE].get("shop-tls-rehearsal")
+                if found and found["spec"]:
+                    self.client.merge_patch(CERTIFICATE, "shop-tls-rehearsal", self.answer, self.space, "status")
+                    return
+
+    AfterTheDead(space, answer).start()
+    with pytest.raises(NotReady, match="The rehearsal was not issued: the challenge is not answered"):
+        rehearse(client, asked, STAGING, Book())
+    assert left(client, space) == ["Certificate shop-tls"]
+    client.create(CERTIFICATE, {"metadata": {"name": "shop-tls-rehearsal"}, "spec": {}}, space)
+    with pytest.raises(Refused, match="which is no rehearsal"):
+        rehearse(client, asked, STAGING, Book())

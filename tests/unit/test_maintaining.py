@@ -11,6 +11,7 @@ import pytest
 
 from .receivers import certificate, web_server
 from .stage import ROOT, StandIn, play
+from .test_inventories import host
 
 RUN = {"release": "r1", "namespace": "shop", "lease": "shop-prod", "token": 7, "who": "alice@a", "ttl": 60}
 BEGUN = {
@@ -58,6 +59,9 @@ MISSED = {
     "passed": False,
     "verdicts": [{"name": "slow", "verdict": "fail", "severity": "blocking", "sentence": "slow is 3"}],
 }
+ISOLATED = {"changed": True, "plan": ["isolated"], "before": {}, "after": {}}
+QUIET = {"changed": True, "plan": "nobody is paged", "before": [], "after": [{"id": "P1"}]}
+GROWN = {"changed": True, "plan": "it grows", "before": {"capacity": "1Gi"}, "after": {"capacity": "200Gi"}}
 ENDED_AT = "2026-01-01T00:00:00+00:00"
 RELEASED = {"release": "r0", "kind": "release", "verdict": "released", "alone": [], "ended": ENDED_AT}
 Given = dict[str, Any]
@@ -88,7 +92,10 @@ class Stage:
             StandIn("release_notice", "state", notice or {}),
             StandIn("tor_validate", "criteria", judged),
             StandIn("maintenance_mode", "state", mode or {}),
-            StandIn("workload_change", "state", {}),
+            StandIn("workload_change", "state", {"isolated": ISOLATED, "reverted": {**ISOLATED, "plan": ["removed"]}}),
+            StandIn("paging_window", "state", {"open": QUIET, "closed": {**QUIET, "plan": "people are paged again"}}),
+            StandIn("volume_claim", "size", {"200Gi": GROWN}),
+            StandIn("certificate_renew", "rehearse", {"staging": {"changed": False, "plan": "staging issued it"}}),
             StandIn("workload_pause", "state", {"paused": {"changed": True, "plan": ["scale api"], "workloads": []}}),
         ]
         self.said, self.asked = play(folder, ROOT / "playbooks" / "maintenance.yml", {"shop": host}, *stand_ins)
@@ -274,6 +281,71 @@ def test_what_is_planned_is_announced_for_its_window_and_nothing_is_done(tmp_pat
 def test_a_notice_that_no_window_asks_for_is_said_to_be_none(tmp_path: Path) -> None:
     stage = Stage(tmp_path, notice={"announcing": {"window": {}}}, maintenance_list="weekly", maintenance_announce=True)
     assert "No window of release_maintenance asks for a notice" in stage.last_words
+
+
+PAGER = {"kind": "alertmanager", "url": "http://alerts", "matchers": {"namespace": "shop"}}
+SURROUNDINGS = [
+    {"name": "nobody is paged", "for": "2h", "paging": {**PAGER, "do": "open"}},
+    {"name": "larger volume", "volume": {"name": "data", "size": "200Gi"}},
+    {"name": "rehearse", "certificate": {"name": "tls", "rehearse": "staging"}},
+    {"name": "isolate", "for": "1h", "workload": {"name": "api", "do": "isolate"}},
+    {"name": "let through", "workload": {"name": "api", "do": "revert"}},
+    {"name": "people are paged", "paging": {**PAGER, "do": "close"}},
+]
+
+
+def test_what_surrounds_a_system_is_changed_by_tasks_too(tmp_path: Path) -> None:
+    names = [one["name"] for one in SURROUNDINGS]
+    stage = Stage(tmp_path, maintenance_tasks=names, release_tasks=TASKS + SURROUNDINGS)
+    assert stage.verdicts() == dict.fromkeys(names, "done"), stage.said[-2000:]
+    asked = [f"{name} {value}" for name, value in stage.asked if name in MODULES and value]
+    assert asked == [
+        "workload_change reverted",  # what others may have left
+        "paging_window open",
+        "volume_claim 200Gi",
+        "certificate_renew staging",
+        "workload_change isolated",
+        "workload_change reverted",
+        "paging_window closed",
+    ]
+    assert stage.tasks()["larger volume"]["found"]["after"] == {"capacity": "200Gi"}
+
+
+def test_people_are_paged_again_when_what_was_to_hold_in_the_window_does_not(tmp_path: Path) -> None:
+    failing = {**SURROUNDINGS[0], "after": [WELL, SLOW]}
+    stage = Stage(tmp_path, maintenance_tasks=["nobody is paged"], release_tasks=[*TASKS, failing])
+    assert stage.verdicts() == {"nobody is paged": "failed"}
+    assert [value for name, value in stage.asked if name == "paging_window"] == ["open", "closed"]
+
+
+MODULES = ("paging_window", "volume_claim", "certificate_renew", "workload_change")
+EDGE = ["limit requests at the edge", "challenge suspicious clients", "renew the certificate at the edge"]
+BACK = ["no limit at the edge", "challenge nobody"]
+
+
+def test_the_edge_is_asked_with_consent_and_says_afterwards_what_it_has_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "t0ken-of-the-edge")
+    api = "https://api.cloudflare.com"
+    with web_server(certificate(tmp_path)) as posts:
+        text = json.dumps([one for one in host("prod", "predictiq")["release_tasks"] if one["name"] in EDGE + BACK])
+        here = {"release_tasks": TASKS + json.loads(text.replace(api, f"http://localhost:{posts.port}"))}
+        waiting = Stage(tmp_path, maintenance_tasks=EDGE, **here)
+        assert (set(waiting.verdicts().values()), posts.heard) == ({"waits"}, [])
+        done = Stage(tmp_path, maintenance_tasks=EDGE, task_consent=EDGE, **here)
+        assert set(done.verdicts().values()) == {"done"}, done.said[-2000:]
+        Stage(tmp_path, maintenance_tasks=BACK, task_consent=BACK, **here)
+    sent = {path.rpartition("/")[0].rpartition("/")[2]: body for _host, path, body in posts.heard[:3]}
+    (limit,), (challenge,) = sent["http_ratelimit"]["rules"], sent["http_request_firewall_custom"]["rules"]
+    assert (limit["action"], limit["ratelimit"]["characteristics"][0]) == ("block", "ip.src")
+    assert challenge["action"] == "managed_challenge"
+    assert sent["certificate_packs"]["hosts"] == ["predictiq.com", "*.predictiq.com"]
+    assert [body for _host, _path, body in posts.heard[3:]] == [{"rules": []}, {"rules": []}]
+    asked = json.dumps(done.asked)
+    assert '"the edge limits requests"' in asked.replace("\\", "")
+    assert '"the edge challenges clients"' in asked.replace("\\", "")
+    assert "t0ken-of-the-edge" not in done.said + asked + json.dumps(done.tasks())
 
 
 DEAD = """

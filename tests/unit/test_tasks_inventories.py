@@ -24,8 +24,10 @@ from ansible_collections.runbook.release.plugins.modules import (
     cache_keys,
     certificate_renew,
     evidence,
+    paging_window,
     pg_maintain,
     pg_report_info,
+    volume_claim,
     workload_change,
     workload_pause,
 )
@@ -38,7 +40,15 @@ CLAUSE = re.compile(r"[A-Z]+-\d{3}")
 SUNDAY_AT_THREE = 1_790_478_000.0
 
 SERVER = {"server": {"host": "db.example.com", "user": "owner"}}
-DOES = {"restart": "restarted", "scale": "scaled", "configure": "configured", "autoscale": "autoscaled"}
+DOES = {
+    "restart": "restarted",
+    "scale": "scaled",
+    "configure": "configured",
+    "autoscale": "autoscaled",
+    "isolate": "isolated",
+    "revert": "reverted",
+}
+PAGES = {"open": "open", "close": "closed"}
 
 Given = Mapping[str, Any]
 
@@ -59,6 +69,12 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
             return workload_change, {"state": DOES[options.pop("do")], **temporary, **options}
         case "certificate":
             return certificate_renew, options
+        case "paging":
+            until = {"for": f"{of_task.seconds:.0f}"} if of_task.seconds else {}
+            without_login = without(without(options, "namespace"), "authorization_environment")
+            return paging_window, {"state": PAGES[without_login.pop("do")], "name": "shop", **until, **without_login}
+        case "volume":
+            return volume_claim, options
         case "pause":
             return workload_pause, {"state": "paused", "name": of_task.name, **without(options, "do")}
         case "evidence" if "workloads" in options:

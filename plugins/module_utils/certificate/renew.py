@@ -179,13 +179,14 @@ def _awaited(client: KubeClient, request: Request, revision: int, book: Book) ->
         now = Certificate(obj)
         if now.revision > revision and now.says("Ready") and not now.says("Issuing"):
             return now
-        said = _problem(now) or said
+        said = problem(now) or said
         if now.condition("Issuing").get("status") == "False" and now.revision == revision:
             raise _not_issued(request, said)
     raise _not_issued(request, f"{said} for {request.timeout:g} s")
 
 
-def _problem(certificate: Certificate) -> str:
+def problem(certificate: Certificate) -> str:
+    """What cert-manager says about it."""
     told: Sequence[str] = [
         str(certificate.condition(type_).get("message") or "")
         for type_ in ("Issuing", "Ready")

@@ -28,7 +28,7 @@ BACK = "back"
 
 _STEP = re.compile(
     r"(stage|warm|hand over|settle|retire|remove|back up|restore|revert|migrate|unmigrate|pause|resume|change|put back"
-    r"|roll|unroll|renew)"
+    r"|roll|unroll|renew|rehearse|grow)"
     r" (\S+)"
     r"|switch (\S+) (?:to (\d+)|back)"
     r"|(task) (.+)"
@@ -120,6 +120,15 @@ def renew(certificate: str) -> str:
 def fill(secret: str) -> str:
     """No step of the way: a Secret does not go back with a version."""
     return f"fill {secret}"
+
+
+def rehearse(certificate: str) -> str:
+    """Its renewal."""
+    return f"rehearse {certificate}"
+
+
+def grow(claim: str) -> str:
+    return f"grow {claim}"
 
 
 def roll(unit: str) -> str:

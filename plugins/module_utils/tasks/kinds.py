@@ -34,6 +34,7 @@ _TABLES = ("tables", "indexes", "analyze", "unless_within")
 _SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
 _RESTARTS = ("after_change_of", "since")
 _CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "allow", *_RESTARTS)
+_PAGING = ("name", "services", "sender", "matchers", "authorization_environment")
 
 KINDS: dict[str, Kind] = {
     "database": Kind(
@@ -46,7 +47,7 @@ KINDS: dict[str, Kind] = {
         (*_CHANGES, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
         temporary=("scale", "configure", "autoscale", "isolate"),
     ),
-    "certificate": Kind(("name",), ("namespace", "unless_valid_for", "timeout")),
+    "certificate": Kind(("name",), ("namespace", "unless_valid_for", "rehearse", "issuer_kind", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
     "exec": Kind(("command",), ("kind", "container", "namespace", "everywhere", "keep"), one_of=("workload", "labels")),
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
@@ -59,6 +60,8 @@ KINDS: dict[str, Kind] = {
     "overview": Kind(takes=("namespace", "events"), looks=True),
     "backup": Kind(),
     "drill": Kind(),
+    "paging": Kind(("kind", "do"), (*_PAGING, "url", "ca_cert", "timeout"), temporary=("open",)),
+    "volume": Kind(("name", "size"), ("namespace", "timeout")),
     "review": Kind(("who",), ("what",), looks=True),
     "pause": Kind(takes=("do", "name", "timeout"), one_of=_WORKLOADS),
 }
