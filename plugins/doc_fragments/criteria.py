@@ -42,7 +42,11 @@ options:
             time has none, such as C(Asia/Bangkok).
             C(trust_file_time) takes the time of the file for that of a report that does not say itself when it was
             made. A report that was cut, is stale or about something else never passes."
-          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL.
+          - "C(http): C(url). C(address), IP or name to connect to, while host name and SNI stay those of the URL, or
+            C(address_of) with C(kind) (C(Service), C(Ingress) or C(Gateway)), C(name) and C(namespace), whose status
+            tells the address. C(sign_in) with C(url), to which C(username) and its password are sent as JSON with a
+            POST, under the names C(user) (C(username)) and C(password) (C(password)); C(token) (C(token)) is the
+            JMESPath to the token in the answer, which the request then bears, and those of other criteria, too.
             C(ca_cert). C(method) (C(GET), C(HEAD) or C(POST)), C(headers) without secrets, and the C(body) of a POST.
             C(redirects) to follow, by default a redirect is the answer. C(body_limit) in bytes (1 MiB). C(duration),
             seconds over which the samples are spread. C(request_timeout) in seconds. Each sample is a request on a new
@@ -67,9 +71,12 @@ options:
             which all C(metrics) judged at a gate share (1). C(beta), to pass a bad one (0.05). C(minimum), answers of
             the canary without which it does not pass (300). C(slower_than) is what counts as slow, C(direction) what
             fails a C(shift) (C(increase), C(decrease), C(either))."
-          - "C(kubernetes): C(object_kind), and C(name) or C(labels), a selector, or neither for all of the kind.
+          - "C(kubernetes): C(object_kind), and C(name), C(names) or C(labels), a selector, or none for all of the kind.
             C(namespace), C(api_version) of a kind that is not known here, C(keys) that C(missing_keys) is about,
-            C(container) that C(image_digest) is about."
+            C(container) that C(image_digest) and C(deviations) are about. C(env), what a container has to have in its
+            variables, a text or C({matches, distinct, secret, key, optional, absent}), where C(secret) is the Secret it comes
+            from, or true for any, and C(distinct) is between the objects; what is there may not be empty. C(resources),
+            its C(requests) and C(limits)."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready
             pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
@@ -81,6 +88,9 @@ options:
           - "C(opensearch): C(index), a name or pattern. C(query) in the syntax of the search box. C(range), whole
             seconds back from now that count. C(time_field) (C(@timestamp)). A field of the query that no document has
             is V(insufficient)."
+          - "C(logs): C(labels), a selector of pods, and C(range), whole seconds back from now that count. C(matching),
+            a regular expression for the lines that count, by default those that say error, fatal, panic or critical.
+            C(container), C(namespace). Without a line in the range it is V(insufficient)."
           - "C(grafana): C(dashboard), its title or uid. C(range), seconds back from now in which a panel must have
             data (3600). C(variables) of the dashboard."
           - "C(sonarqube): C(project), its key, and C(branch). C(task), path of the C(report-task.txt) that the scanner
@@ -88,7 +98,8 @@ options:
             C(token_as_user) for servers before 10. Waits for the server to be done with the analysis."
           - "C(sql): C(query), one SELECT, run in a read-only transaction that is rolled back. At most 10,000 rows."
           - "C(redis): C(host), C(port) (6379), C(db), C(username) with a password, C(tls), C(ca_cert). C(duration),
-            seconds over which hits and misses are counted, by default since the server started."
+            seconds over which hits and misses are counted, by default since the server started. C(pattern) of the keys
+            that C(lasting_keys) is about."
           - "C(k6): a summary by C(handleSummary), C(--summary-export) or C(--new-machine-readable-summary).
             C(exit_code), how k6 ended. C(failed_at_most) (0.01), a test in which more of the requests failed says
             nothing about the service."
@@ -125,7 +136,8 @@ options:
             test of Mann and Whitney as Kayenta has it, of 12 intervals at least, to be looked at once. Expect C(==
             \"pass\")."
           - "C(kubernetes): C(exists), C(count), C(condition:TYPE). Of workloads C(desired), C(updated), C(ready),
-            C(available), C(ready_share), C(restarts), C(broken_pods), C(image_digest). Of a Service C(endpoints), of a
+            C(available), C(ready_share), C(restarts), C(broken_pods), C(image_digest), C(deviations) from C(env) and
+            C(resources). Of a Node C(capacity:RESOURCE). Of a Service C(endpoints), of a
             HorizontalPodAutoscaler C(at_maximum), of a Job or CronJob C(success_age), of a Certificate
             C(certificate_age_left), of a ResourceQuota C(used_share) or C(used_share:RESOURCE), of a Secret or
             ConfigMap C(missing_keys). Without an C(object_kind) C(server_version). Or a dotted key or JMESPath in the
@@ -136,13 +148,15 @@ options:
             An empty result, NaN, infinity and a partial answer are V(insufficient)."
           - "C(alertmanager): C(firing), C(silenced) or all C(alerts)."
           - "C(opensearch): C(count), C(rate), C(health)."
+          - "C(logs): C(count), C(rate), or C(kinds) of lines, which are alike but for numbers, times, identifiers and
+            what is quoted. Expect of these that they are C(in baseline)."
           - "C(grafana): C(exists), C(panels), C(empty_panels), C(data_share)."
           - "C(sonarqube): C(status) of the quality gate, C(hotspots) nobody reviewed, or a metric such as
             C(coverage)."
           - "C(sql): a column, C(COLUMN in UNIT), or C(rows), how many there are. Each row is a sample. No rows and
             NULL are V(insufficient). A time without a time zone does not say when it was, so ask for an age instead."
-          - "C(redis): C(ping), C(latency), C(hits), C(misses), C(hit_share), C(keys), C(memory_share), or a field of
-            INFO."
+          - "C(redis): C(ping), C(latency), C(hits), C(misses), C(hit_share), C(keys), C(lasting_keys), which never
+            expire, C(memory_share), or a field of INFO."
           - "Every report: C(age)."
           - "C(k6): C(thresholds), whether all were met, C(error_share), C(requests), C(checks), the latencies C(avg),
             C(min), C(med), C(max), C(p90), C(p95), C(p99), or METRIC.STATISTIC such as
@@ -170,7 +184,7 @@ options:
           - C(within 1 h) is about an age, or a point in time with its time zone (ISO 8601, or seconds or milliseconds
             since the epoch).
           - C(<= 2 x baseline) compares with what the criterion of this name measured before the release, see
-            O(baseline).
+            O(baseline). C(in baseline) is about kinds, of which none may be new.
           - C(>= v1.28) compares versions, only by the parts that are written.
           - Units are compared by what they mean. A latency needs a unit, a share may be given in C(%), a bare number
             in a body is taken to be in the unit of the threshold.

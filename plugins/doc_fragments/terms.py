@@ -56,6 +56,12 @@ options:
     description: For each occasion the roles that have to approve, with the number of people; other keys are left out.
     type: dict
     default: {}
+  budgets:
+    description:
+      - How long each stage may take, as O(runbook.release.plan#role:main:release_budgets) has it. A window that is
+        shorter than all of them together is refused.
+    type: dict
+    default: {}
   rollback:
     description: C(release_rollback), what follows from what is observed.
     type: dict

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-import itertools
 import typing as t
+
+from ansible_collections.runbook.release.plugins.module_utils.release.budgets import seconds_of
 
 DOCUMENTATION = r"""
 name: durations
@@ -42,9 +43,7 @@ _value:
 
 def durations(began: dict[str, float], end: float) -> dict[str, float]:
     """Return the seconds between each stage's beginning and the next one's (epoch seconds in, seconds out)."""
-    stages = sorted(((str(name), float(at)) for name, at in began.items()), key=lambda stage: stage[1])
-    marks = [*stages, ("", float(end))]
-    return {name: round(until - at, 2) for (name, at), (_next, until) in itertools.pairwise(marks)}
+    return seconds_of(began, end)
 
 
 class FilterModule:

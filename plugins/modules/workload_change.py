@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: workload_change
-short_description: Restart, scale, configure or autoscale one workload, for good or for a time
+short_description: Restart, scale, configure, autoscale or isolate one workload, for good or for a time
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
@@ -26,10 +26,12 @@ options:
       - V(scaled) sets the replicas.
       - V(configured) sets environment variables and resources of one container.
       - V(autoscaled) creates a HorizontalPodAutoscaler, or corrects the one that is there.
+      - V(isolated) parts its pods from everything but the peers of O(allow), by a NetworkPolicy that is there for a
+        time only. It goes with the workload, too.
       - V(reverted) puts back what is temporary. Without O(name) and O(everything) that is what is overdue in the
         namespace, and it is not waited for.
     type: str
-    choices: [restarted, scaled, configured, autoscaled, reverted]
+    choices: [restarted, scaled, configured, autoscaled, isolated, reverted]
     required: true
   namespace:
     description: Namespace of the workload.
@@ -121,8 +123,24 @@ options:
           - Use of the requested CPU in percent that it keeps. Required when there is no autoscaler yet. Other metrics
             of one that is there stay.
         type: int
+  allow:
+    description:
+      - Who is let through with O(state=isolated). Without it nobody is; the kubelet of the node reaches its pods all
+        the same.
+    type: dict
+    suboptions:
+      from:
+        description: Peers the pods still hear, as in the ingress of a NetworkPolicy.
+        type: list
+        elements: dict
+      to:
+        description: Peers the pods still reach, as in the egress of a NetworkPolicy.
+        type: list
+        elements: dict
   temporary:
-    description: Put it back after a time. Not with O(state=restarted), which leaves nothing to be put back.
+    description:
+      - Put it back after a time. Not with O(state=restarted), which leaves nothing to be put back. Required with
+        O(state=isolated).
     type: dict
     suboptions:
       for:
@@ -184,6 +202,9 @@ attributes:
       - With O(state=restarted) only if O(after_change_of) or O(since) says what for. With O(temporary) a second run
         lengthens the time.
 notes:
+  - Whether a NetworkPolicy keeps anybody out is up to the network of the cluster, and so is what becomes of connections
+    that stand. Policies add up, so what another one lets through stays let through; a warning names it. Ask from
+    outside whether it helped.
   - A change for good does not outlive the next release, unless its source says the same. Only the replicas of a live
     colour are copied by M(runbook.release.helm_bluegreen), and so are those of a temporary change, which the new colour
     then keeps.
@@ -191,7 +212,8 @@ notes:
     C(daemonsets.apps), C(list) and C(watch) for C(replicasets.apps), C(controllerrevisions.apps), C(pods) and
     C(events), C(list), C(create), C(patch) and C(delete) for C(horizontalpodautoscalers.autoscaling), C(list) for
     C(poddisruptionbudgets.policy), C(resourcequotas), C(limitranges) and, where they may be read, C(nodes), and with
-    O(after_change_of) C(list) for C(secrets) or C(configmaps). With O(image) what
+    O(after_change_of) C(list) for C(secrets) or C(configmaps), with O(state=isolated) C(list), C(create) and
+    C(delete) for C(networkpolicies.networking.k8s.io). With O(image) what
     M(runbook.release.release_deadman) needs for its Job.
 seealso:
   - module: runbook.release.workload_pause
@@ -243,6 +265,17 @@ EXAMPLES = r"""
     namespace: shop
     name: shop-worker
     autoscaler: {min: 3, max: 20, cpu: 70}
+
+- name: Let nobody but the bastion near it, for four hours
+  runbook.release.workload_change:
+    state: isolated
+    namespace: shop
+    name: shop-api
+    components: "{{ release_components }}"
+    allow:
+      from: [{podSelector: {matchLabels: {app: bastion}}}]
+    temporary: {for: 4h, reason: incident 18}
+    image: registry.example/python:3.13-slim
 
 - name: Put back what is overdue
   runbook.release.workload_change:
@@ -330,6 +363,8 @@ BOUNDS: dict[str, Any] = {
     "max": {"type": "int", "required": True},
     "cpu": {"type": "int"},
 }
+PEERS: dict[str, Any] = {"type": "list", "elements": "dict"}
+ALLOW: dict[str, Any] = {"from": PEERS, "to": PEERS}
 TEMPORARY: dict[str, Any] = {
     "for": {"type": "str", "required": True},
     "reason": {"type": "str", "default": ""},
@@ -338,7 +373,7 @@ CONFIGURES = ("env", "unset", "append", "resources")
 
 
 def argument_spec() -> ArgumentSpec:
-    states = ["restarted", "scaled", "configured", "autoscaled", "reverted"]
+    states = ["restarted", "scaled", "configured", "autoscaled", "isolated", "reverted"]
     own = ArgumentSpec(
         {
             "state": {"type": "str", "choices": states, "required": True},
@@ -356,6 +391,7 @@ def argument_spec() -> ArgumentSpec:
             "append": {"type": "dict"},
             "resources": {"type": "dict", "options": {"requests": {"type": "dict"}, "limits": {"type": "dict"}}},
             "autoscaler": {"type": "dict", "options": BOUNDS},
+            "allow": {"type": "dict", "options": ALLOW},
             "temporary": {"type": "dict", "options": TEMPORARY},
             "image": {"type": "str"},
             "image_pull_policy": {
@@ -374,6 +410,7 @@ def argument_spec() -> ArgumentSpec:
             ("state", "scaled", ["replicas"]),
             ("state", "configured", CONFIGURES, True),
             ("state", "autoscaled", ["autoscaler"]),
+            ("state", "isolated", ["temporary"]),
         ],
         mutually_exclusive=[("after_change_of", "since")],
     )

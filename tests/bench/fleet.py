@@ -39,7 +39,7 @@ def claimed_node() -> Iterator[None]:
     status = {"allocatable": ROOM, "capacity": ROOM}
     node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"taints": [CLAIMED]}, "status": status}
     command = [program, f"--kubeconfig={os.environ['KUBECONFIG']}", "--server-address=127.0.0.1:0"]
-    options = ["--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake"]
+    options = ["--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         kubectl("create", "--filename=-", given=node)

@@ -23,6 +23,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     DEPLOYMENT,
     HTTPROUTE,
     NAMESPACE,
+    POD,
     SERVICE,
 )
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Entry
@@ -43,12 +44,12 @@ def box() -> Obj:
     """A workload in which commands can be run."""
     container = {"name": "app", "image": "localhost/pause:1", "imagePullPolicy": "Never"}
     template = {"metadata": {"labels": {"app": "box"}}, "spec": {"containers": [container]}}
-    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "box"}}, "template": template}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "box"}}, "template": template}
     return {"metadata": {"name": "box"}, "spec": spec}
 
 
-def runs(*words: str) -> Obj:
-    return {"exec": {"workload": "box", "command": ["/bin/busybox", *words]}}
+def runs(*words: str, **more: Any) -> Obj:
+    return {"exec": {"workload": "box", "command": ["/bin/busybox", *words], **more}}
 
 
 def deployment(name: str) -> Obj:
@@ -123,6 +124,8 @@ class Site:
                 {"name": "dangerous", "consent": True, **runs("true")},
                 {"name": "access", "review": {"who": "security"}},
                 {"name": "hang", **runs("sleep", "300")},
+                {"name": "hosts", **runs("hostname", everywhere=True)},
+                {"name": "fails", **runs("false", everywhere=True)},
             ],
             "release_maintenance": {
                 "windows": [{"rrule": "FREQ=DAILY", "timezone": "UTC", "duration": "24h"}],
@@ -136,6 +139,7 @@ class Site:
                     {"name": "broken", "mode": True, "tasks": ["fail", "say hello", "who sees it"]},
                     {"name": "killed", "mode": True, "tasks": ["hang"]},
                     {"name": "hello", "windowed": False, "tasks": ["say hello"]},
+                    {"name": "everywhere", "windowed": False, "tasks": ["hosts", "fails"]},
                 ],
             },
         }
@@ -185,7 +189,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
     def is_served() -> bool:
         ready = [(client.get(DEPLOYMENT, name, SPACE) or {}).get("status", {}) for name in ("web", "sorry", "box")]
-        return all(one.get("readyReplicas") for one in ready) and seen() == "web"
+        return [one.get("readyReplicas") for one in ready] == [1, 1, 2] and seen() == "web"
 
     wait_for(is_served)
     yield Site(tmp_path_factory.mktemp("maintenance"), client)
@@ -204,7 +208,7 @@ def test_users_see_the_page_while_a_list_is_done_and_the_application_afterwards(
         "dangerous: waits",
         "access: waits",
     ]
-    assert site.record()["tasks"][1]["found"]["said"] == ["it's me; $HOME"], (
+    assert list(site.record()["tasks"][1]["found"]["pods"].values()) == [["it's me; $HOME"]], (
         "words are handed over, and no shell reads them"
     )
     assert "health: status is 200, expected == 200" in site.record()["tasks"][2]["after"][0]
@@ -226,6 +230,17 @@ def test_a_task_that_fails_stops_what_changes_anything_and_users_come_back_all_t
     assert site.verdicts() == ["fail: failed", "say hello: skipped", "who sees it: done"]
     assert site.known()["releases"][-1]["verdict"] == "failed"
     assert (seen(), site.marked()) == ("web", False)
+
+
+def test_a_command_runs_in_every_pod_and_each_says_how_it_ended(site: Site) -> None:
+    run = site.maintain(maintenance_list="everywhere")
+    assert run.returncode != 0
+    hosts, fails = site.record()["tasks"]
+    assert (hosts["verdict"], fails["verdict"]) == ("done", "failed")
+    pods = [one["metadata"]["name"] for one in site.client.list(POD, SPACE, "app=box")]
+    assert len(pods) == 2
+    assert hosts["found"]["pods"] == {name: [name] for name in pods}
+    assert all(f"{name} ended with 1" in fails["why"] for name in pods), "it runs in the second pod as well"
 
 
 def test_what_a_killed_run_left_on_the_next_one_lifts_before_it_does_anything(site: Site) -> None:

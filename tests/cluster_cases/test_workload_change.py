@@ -21,6 +21,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
     HPA,
     JOB,
     NAMESPACE,
+    NETWORKPOLICY,
     PDB,
     POD,
     REPLICASET,
@@ -228,6 +229,38 @@ def test_an_autoscaler_is_there_for_a_time_and_another_gets_new_bounds(client: K
     assert len(did(state="reverted", name=None, everything=True)["plan"]) >= 2
     assert client.get(HPA, "api", SPACE) is None
     assert ((client.get(HPA, "other", SPACE) or {})["spec"]["maxReplicas"], size(client)) == (3, 2)
+
+
+def test_a_workload_is_isolated_for_a_time_and_what_a_killed_run_left_the_next_one_takes_away(
+    client: KubeClient,
+) -> None:
+    """What the API holds; whether packets are kept out is up to the network, which this cluster's does not do."""
+    name = "isolated-deployment-api"
+    peers = {"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}
+
+    def policy() -> Obj:
+        return client.get(NETWORKPOLICY, name, SPACE) or {}
+
+    asked: Obj = {"state": "isolated", "allow": peers}
+    assert "for how long" in refused(**asked, temporary=None) or "temporary" in refused(**asked, temporary=None)
+    wrong = {"from": [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]}
+    assert "may not be specified when" in refused(state="isolated", allow=wrong, temporary={"for": "1h"})
+    assert not policy()
+    process = start(**asked, temporary={"for": "1h", "reason": "incident 18"})
+    seen(client, lambda: bool(policy()), Watch(NETWORKPOLICY, SPACE))
+    process.kill()
+    process.wait()
+    assert policy()["spec"]["podSelector"] == {"matchLabels": {"app": "api"}}
+    assert (policy()["spec"]["ingress"], policy()["spec"].get("egress")) == ([peers], None)
+    assert policy()["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    again = did(**asked, temporary={"for": "2h", "reason": "incident 18"})
+    assert [(one["what"], one["overdue"]) for one in again["temporary"]] == [("isolated", False)]
+    back = did(state="reverted", name=None, everything=True)
+    assert (back["plan"], back["temporary"]) == ([f"NetworkPolicy {name} is removed"], [])
+    assert not policy()
+    did(**asked, temporary={"for": "8s"}, **IMAGE)
+    seen(client, lambda: not policy(), Watch(NETWORKPOLICY, SPACE))
+    assert "runbook.release/temporary" not in api(client)["metadata"]["annotations"]
 
 
 def test_scale_yml_first_puts_back_what_is_overdue_and_records_what_it_did(client: KubeClient, tmp_path: Path) -> None:

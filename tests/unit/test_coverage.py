@@ -75,7 +75,7 @@ for system, host in HOSTS.items():
 CRITERIA = {system: {name for of, name in SOURCE_KINDS if of == system} for system in HOSTS}
 SOURCES = {
     "reports": {"junit", "coverage", "k6", "licences", "sonarqube", "trivy"},
-    "logs": {"alertmanager", "grafana", "opensearch"},
+    "logs": {"alertmanager", "grafana", "logs", "opensearch"},
     "smoke": {"http", "service"},
     **{name: {name} for name in ("command", "exec", "file", "http", "kubernetes", "model", "prometheus", "redis")},
     **{name: {name} for name in ("service", "sql")},

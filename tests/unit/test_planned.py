@@ -16,6 +16,12 @@ PLANNED = """
   tasks:
     - import_role: {name: runbook.release.deploy, tasks_from: planned.yml}
 """
+BUDGETS = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - import_role: {name: runbook.release.verify, tasks_from: budgets.yml}
+"""
 PLAN = """
 - hosts: all
   gather_facts: false
@@ -133,3 +139,15 @@ def test_systems_of_both_strategies_can_be_planned_in_one_run(tmp_path: Path) ->
     )
     asked = sorted(one for one in found if one[0] != "release_info")
     assert (asked, said.count("failed=0")) == ([["helm_bluegreen", "api"], ["rollout", "club"]], 2), said
+
+
+@pytest.mark.parametrize(("over", "ends"), [("stop", "failed=1"), ("warn", "failed=0")])
+def test_no_traffic_moves_after_a_stage_that_took_longer_than_its_budget(tmp_path: Path, over: str, ends: str) -> None:
+    (tmp_path / "play.yml").write_text(BUDGETS)
+    host = system({}, release_budgets={"backup": {"longest": "10m", "over": over}})
+    began = {"plan": 0.0, "backup": 100.0, "deploy": 824.0}
+    shift = {"steps": [100], "hold": 0, "drain": 0}
+    host["release_context"] |= {"at": began, "shift": shift, "first": False}
+    said, _found = play(tmp_path, tmp_path / "play.yml", {"shop": host})
+    assert ends in said, said
+    assert ("backup took 12 min 4 s, and its budget is 10 min. No traffic was moved." in said) == (over == "stop"), said

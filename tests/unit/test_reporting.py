@@ -30,6 +30,7 @@ def ended(folder: Path, strategy: str = "bluegreen", **context: Any) -> list[lis
         "release_strategy": strategy,
         "release_sign_off": context.pop("sign_off", []),
         "release_approvals": {"after": {"lead": 1}},
+        **({"release_budgets": context.pop("budgets")} if "budgets" in context else {}),
         "release_cluster": {"namespace": "shop"},
         "release_components": [
             {"name": name, **({"entry": {"kind": "httproute", "name": name}} if strategy == "bluegreen" else {})}
@@ -88,6 +89,20 @@ def test_what_was_released_is_settled_before_it_is_remembered_as_it_is(tmp_path:
 def test_the_record_has_the_images_that_a_release_left_live(tmp_path: Path) -> None:
     ended(tmp_path)
     assert json.loads((tmp_path / "record" / "record.json").read_text())["images"] == IMAGES
+
+
+def test_the_record_has_what_each_stage_was_to_take_and_took_and_the_outcome_tells_what_took_longer(
+    tmp_path: Path,
+) -> None:
+    """The shift of this release began in 1970."""
+    budgets = {"shift": {"longest": "5m"}, "backup": {"longest": "5m"}}
+    shift = {"steps": [5, 100], "hold": 60, "drain": 0}
+    ended(tmp_path, budgets=budgets, shift=shift)
+    record = json.loads((tmp_path / "record" / "record.json").read_text())
+    (held,) = record["budgets"]
+    assert (held["stage"], held["planned"], held["over"]) == ("shift", 360.0, True)
+    assert held["actual"] > 1e9
+    assert " s, and its budget is 6 min." in record["sentence"]
 
 
 @pytest.mark.parametrize("back", [{"evidence": 3.0}, {}])

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict
 from ..helm.objects import Obj, annotations_of, meta, name_of
-from ..kube.kinds import HPA
 from ..release import machine
 from ..release.journal import Book
 from ..release.pod_api import moment
 from ..rollout.model import WORKLOADS, Key, key_of
 from .keeper import dismiss
-from .observe import KINDS, Have, Temporary, observe, readable, target_of, temporary, with_records
+from .observe import CREATES, KINDS, Have, Temporary, observe, readable, target_of, temporary, with_records
 from .operate import wait_ready
 from .put_back import CREATED, PAUSED, Undone, put_back, records_of, title_of
 from .subject import resolve
@@ -124,8 +123,8 @@ def _due(want: Want, now: str) -> Callable[[Obj], bool]:
 def _carry_out(client: KubeClient, namespace: str, one: Return, is_due: Callable[[Obj], bool]) -> Obj:
     """The Job in the cluster may be faster: then there is nothing left to do."""
     kind, name = KINDS[one.key[0]], one.key[1]
-    for scaler in one.undone.scalers:
-        _remove(client, namespace, scaler)
+    for made in one.undone.made:
+        _remove(client, namespace, made)
     try:
         after = client.json_patch(kind, name, one.undone.ops, namespace)
     except Conflict:
@@ -137,11 +136,12 @@ def _carry_out(client: KubeClient, namespace: str, one: Return, is_due: Callable
     return after
 
 
-def _remove(client: KubeClient, namespace: str, scaler: Obj) -> None:
-    """The autoscaler, if it is still the one that was created for this."""
-    found = client.get(HPA, scaler["name"], namespace)
-    if found and annotations_of(found).get(CREATED) == scaler["at"]:
-        client.delete(HPA, scaler["name"], namespace, found["metadata"]["uid"])
+def _remove(client: KubeClient, namespace: str, made: Obj) -> None:
+    """An object, if it is still the one that was created for this."""
+    kind = CREATES[made["kind"]]
+    found = client.get(kind, made["name"], namespace)
+    if found and annotations_of(found).get(CREATED) == made["at"]:
+        client.delete(kind, made["name"], namespace, found["metadata"]["uid"])
 
 
 def _kept(obj: Obj, is_due: Callable[[Obj], bool]) -> Obj:

@@ -191,7 +191,7 @@ def _created(want: Want, bounds: Bounds, have: Have, subject: Subject) -> Draft:
             where=want.where,
             remedy="let the source of the component bring one, or set temporary",
         )
-    if records := [what for what, one in records_of(obj).items() if what == SCALED or one.get("created")]:
+    if records := [what for what in records_of(obj) if what in (SCALED, AUTOSCALED)]:
         raise Refused(
             f"{subject.title} is {records[0]} for a time already, and both could not go back. Nothing was changed",
             where=want.where,

@@ -31,7 +31,7 @@ from .want import Want
 class Draft:
     """``asked`` are all fields that are asked for, also those that are so already; ``marks`` go on the pod template.
 
-    ``create`` is an autoscaler that is not there yet; ``obj`` is the workload then.
+    ``create`` is an autoscaler or a NetworkPolicy that is not there yet; ``obj`` is the workload then.
     """
 
     kind: Kind
@@ -78,9 +78,7 @@ class Draft:
 
     def sentences(self) -> list[str]:
         if self.create:
-            spec = self.create["spec"]
-            between = f"{spec['minReplicas']} to {spec['maxReplicas']} pods"
-            return [f"create {title_of(self.create)} for {self.title}: {between}"]
+            return [f"create {title_of(self.create)} for {self.title}: {_purpose(self.create['spec'])}"]
         restart = [f"restart {self.title}"] if self.marks else []
         return restart + [self._sentence(one) for one in self.fields]
 
@@ -100,6 +98,13 @@ class Draft:
             value = one[side]
             told[f"{self.title} {named(one)}"] = value if isinstance(value, int) else shown(one, value)
         return told
+
+
+def _purpose(spec: Obj) -> str:
+    if "podSelector" not in spec:
+        return f"{spec['minReplicas']} to {spec['maxReplicas']} pods"
+    named = [side for side in ("ingress", "egress") if spec[side]]
+    return f"nothing but the given peers in {' and '.join(named)}" if named else "nothing gets in or out"
 
 
 @dataclass(frozen=True)
@@ -125,10 +130,11 @@ def _lengthened(
     old = before.get(want.state) or {}
     kept = [one for one in old.get("fields") or [] if any(same(one, other) for other in draft.asked)]
     changed = [*draft.fields] if not draft.create else list(draft.asked)
-    if not changed and not kept:
+    lasting = created or old.get("created")
+    if not changed and not kept and not lasting:
         return dict(before)
     fields = merged(old.get("fields") or [], changed)
-    more = {"created": created or old.get("created")} if created or old.get("created") else {}
+    more = {"created": lasting} if lasting else {}
     record = {"since": since, "until": until, "by": want.who, "reason": want.reason, "fields": fields, **more}
     return {**before, want.state: record}
 

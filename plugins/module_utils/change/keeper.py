@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..colours import PREFIX
 from ..helm.objects import Obj, name_of
-from ..kube.kinds import HPA, JOB, Kind
+from ..kube.kinds import JOB, Kind
 from ..release import pod_api
 from ..release.pod_keep import absent
 from ..release.pod_program import Image, Program, rule
 from . import put_back, put_back_job
+from .observe import CREATES
 from .put_back import title_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def job_name(obj: Mapping[str, object]) -> str:
 def keeper(kind: Kind, obj: Obj, namespace: str, records: Mapping[str, Obj], image: Image) -> Program:
     """``records`` are what the object says when the change is made."""
     rules = [rule(kind, name_of(obj), "get", "patch")]
-    rules += [rule(HPA, one["created"]["name"], "get", "delete") for one in records.values() if one.get("created")]
+    made = [one["created"] for one in records.values() if one.get("created")]
+    rules += [rule(CREATES[one["kind"]], one["name"], "get", "delete") for one in made]
     name = job_name(obj)
     return Program(
         name,

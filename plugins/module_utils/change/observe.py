@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ReleaseError
 from ..helm.objects import Obj, annotations_of, meta
-from ..kube.kinds import HPA, LIMITRANGE, PDB, Kind
+from ..kube.kinds import HPA, LIMITRANGE, NETWORKPOLICY, PDB, Kind
 from ..rollout.model import WORKLOADS, Key, key_of
 from ..rollout.observe import at_once
 from .put_back import TEMPORARY, records_of, text_of, title_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, Kind] = {**WORKLOADS, HPA.kind: HPA}
 """What can be temporary."""
+CREATES: dict[str, Kind] = {kind.kind: kind for kind in (HPA, NETWORKPOLICY)}
+"""What is there for a time only."""
 
 
 @dataclass(frozen=True)

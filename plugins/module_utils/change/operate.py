@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict
 from ..helm.objects import Obj, meta, name_of
-from ..kube.kinds import CONFIGMAP, HPA, POD, REPLICASET, SECRET
+from ..kube.kinds import CONFIGMAP, HPA, NETWORKPOLICY, POD, REPLICASET, SECRET, kind_of
 from ..kube.readiness import pods_of
 from ..release import machine
 from ..release.journal import Book
@@ -26,11 +26,12 @@ from ..rollout.wait import Told, Waiting
 from . import fresh, room
 from .decide import decide
 from .draft import Draft, Marked, marked
+from .isolate import isolated
 from .keeper import keeper
 from .observe import Have, Temporary, observe, readable, temporary, with_records
-from .put_back import CREATED
+from .put_back import CREATED, title_of
 from .subject import Subject, resolve
-from .want import RESTARTED, Want
+from .want import ISOLATED, RESTARTED, Want
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -112,7 +113,7 @@ def change(client: KubeClient, want: Want, book: Book) -> Outcome:
             _wait(client, want, subject, written, started, book)
             done(plan.draft.told("set"))
     elif plan.changes and plan.draft.create:
-        client.create(HPA, _created(plan), want.namespace)
+        client.create(kind_of(plan.draft.create), _created(plan), want.namespace)
     elif plan.changes:
         client.json_patch(plan.draft.kind, name_of(plan.draft.obj), plan.ops, want.namespace)
     else:
@@ -123,7 +124,12 @@ def change(client: KubeClient, want: Want, book: Book) -> Outcome:
 def _plan(client: KubeClient, want: Want, have: Have, subject: Subject) -> Plan:
     workload = have.workloads[subject.key]
     readable(workload)
-    draft = _restart(client, want, have, workload, subject) if want.state == RESTARTED else decide(want, have, subject)
+    if want.state == RESTARTED:
+        draft = _restart(client, want, have, workload, subject)
+    elif want.state == ISOLATED:
+        draft = isolated(want, workload, subject, client.list(NETWORKPOLICY, want.namespace))
+    else:
+        draft = decide(want, have, subject)
     readable(draft.obj)
     would = _trial(client, want, draft)
     draft = draft.settled(would)
@@ -160,10 +166,12 @@ def _restart(client: KubeClient, want: Want, have: Have, workload: Obj, subject:
 
 def _trial(client: KubeClient, want: Want, draft: Draft) -> Obj:
     """What the API server would make of it; it judges values as nobody else can."""
-    ops = draft.ops()
+    ops, trial = draft.ops(), client.beside(dry_run=True)
+    if draft.create and draft.create["kind"] != HPA.kind:
+        trial.create(kind_of(draft.create), draft.create, want.namespace)
     if not ops:
         return draft.obj
-    return client.beside(dry_run=True).json_patch(draft.kind, name_of(draft.obj), ops, want.namespace)
+    return trial.json_patch(draft.kind, name_of(draft.obj), ops, want.namespace)
 
 
 def _rolling(want: Want, have: Have, draft: Draft, would: Obj) -> list[str]:
@@ -179,9 +187,10 @@ def _rolling(want: Want, have: Have, draft: Draft, would: Obj) -> list[str]:
 
 
 def _reference(draft: Draft, want: Want, since: str) -> Obj:
-    """Where the autoscaler is that goes away again."""
-    name = name_of(draft.create or {})
-    return {"name": name, "path": HPA.path(want.namespace, name), "at": since}
+    """Where the object is that goes away again."""
+    body = draft.create or {}
+    kind, name = kind_of(body), name_of(body)
+    return {"kind": kind.kind, "name": name, "path": kind.path(want.namespace, name), "at": since}
 
 
 def _write(client: KubeClient, want: Want, plan: Plan) -> Obj:
@@ -206,20 +215,21 @@ def _created(plan: Plan) -> Obj:
 
 
 def _create(client: KubeClient, want: Want, plan: Plan) -> None:
+    body = _created(plan)
     try:
-        client.create(HPA, _created(plan), want.namespace)
+        client.create(kind_of(body), body, want.namespace)
     except Conflict as error:
         raise Conflict(
-            f"Somebody else created an autoscaler of that name: {error.what}",
+            f"Somebody else created {title_of(body)}: {error.what}",
             status=error.status,
             verb="create",
             object=error.object,
-            remedy="run this again: it changes the bounds of the one that is there",
+            remedy="run this again: it looks at the one that is there",
         ) from error
 
 
 def _wait(client: KubeClient, want: Want, subject: Subject, obj: Obj, started: float, book: Book) -> None:
-    if obj["kind"] == HPA.kind or client.dry_run:
+    if obj["kind"] == HPA.kind or want.state == ISOLATED or client.dry_run:
         return
     wait_ready(client, want, {subject.key: int(meta(obj).get("generation") or 0)}, started, book)
 

@@ -28,12 +28,12 @@ _IN_CONTAINER = ("env", "requests", "limits")
 
 
 class Undone(NamedTuple):
-    """``ops`` puts back what it can, ``left`` says what it cannot; ``scalers`` have to be deleted before it is sent."""
+    """``ops`` puts back what it can, ``left`` says what it cannot; ``made`` have to be deleted before it is sent."""
 
     ops: list[Obj]
     said: list[str]
     left: list[str]
-    scalers: list[Obj]
+    made: list[Obj]
     after: Obj
 
 
@@ -200,9 +200,9 @@ def put_back(obj: Obj, is_due: Callable[[Obj], bool]) -> Undone:
     for record in due.values():
         for field in record["fields"]:
             _undo(obj, after, field, marks, said, left, bool(record.get("created")))
-    scalers = [record["created"] for record in due.values() if record.get("created")]
-    said[:0] = [f"HorizontalPodAutoscaler {one['name']} is removed" for one in scalers]
-    return Undone([*ops_between(obj, after), *mark_ops(obj, marks)], said, left, scalers, after)
+    made = [record["created"] for record in due.values() if record.get("created")]
+    said[:0] = [f"{one['kind']} {one['name']} is removed" for one in made]
+    return Undone([*ops_between(obj, after), *mark_ops(obj, marks)], said, left, made, after)
 
 
 def _undo(

@@ -55,20 +55,20 @@ def look(api: Any, plan: Obj, obj: Obj, now: float) -> float:
     undone = put_back(obj, lambda record: seconds_of(record["until"]) <= now)
     if not undone.ops:
         return min(LONGEST, max(1.0, seconds_of(until_of(records_of(obj))[0]) - now))
-    for scaler in undone.scalers:
-        remove(api, scaler)
+    for made in undone.made:
+        remove(api, made)
     api.patch(plan["path"], undone.ops)
     for sentence in [*undone.said, *(f"LEFT ALONE: {one}" for one in undone.left)]:
         say(sentence)
     return 0.0
 
 
-def remove(api: Any, scaler: Obj) -> None:
-    """The autoscaler, if it is still the one that was created for this."""
+def remove(api: Any, made: Obj) -> None:
+    """An object, if it is still the one that was created for this."""
     try:
-        found = api.get(scaler["path"])[0]
-        if marks_of(found).get(CREATED) == scaler["at"]:
-            api.delete(scaler["path"], found["metadata"]["uid"])
+        found = api.get(made["path"])[0]
+        if marks_of(found).get(CREATED) == made["at"]:
+            api.delete(made["path"], found["metadata"]["uid"])
     except Failure as failure:
         if failure.status != 404:
             raise

@@ -50,8 +50,9 @@ class Growth:
 
 def growth_of(draft: Draft, workload: Obj, would: Obj) -> Growth:
     """``would`` is the object as the API server would make it."""
-    if draft.create or draft.kind is HPA:
-        spec = (draft.create or would)["spec"]
+    scaler = draft.create or would
+    if scaler["kind"] == HPA.kind:
+        spec = scaler["spec"]
         pod, size = pod_template(workload)["spec"], asked(workload)
         return Growth(workload, pod, max(size, int(spec.get("minReplicas") or 1)), int(spec["maxReplicas"]))
     size = int((workload.get("status") or {}).get("desiredNumberScheduled") or 0)

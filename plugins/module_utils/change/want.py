@@ -14,6 +14,7 @@ from ..release.pod_program import Image
 from ..rollout.model import Key
 
 RESTARTED, SCALED, CONFIGURED, AUTOSCALED, REVERTED = "restarted", "scaled", "configured", "autoscaled", "reverted"
+ISOLATED = "isolated"
 
 Given = Mapping[str, Any]
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d)?")
@@ -94,7 +95,10 @@ def _entries(value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Want:
-    """``seconds`` is how long it is temporary, 0 for good; ``image`` is for the Job that puts it back."""
+    """``seconds`` is how long it is temporary, 0 for good; ``image`` is for the Job that puts it back.
+
+    ``allow`` has the peers that an isolated workload still hears (``from``) and reaches (``to``).
+    """
 
     state: str
     namespace: str
@@ -107,6 +111,7 @@ class Want:
     contain: bool = False
     settings: Settings = Settings()
     bounds: Bounds | None = None
+    allow: Given = field(default_factory=dict)
     seconds: int = 0
     reason: str = ""
     image: Image | None = None
@@ -132,6 +137,7 @@ class Want:
             params["contain"],
             Settings.of(params),
             Bounds(bounds["min"], bounds["max"], bounds["cpu"]) if bounds else None,
+            params["allow"] or {},
             span(temporary["for"]) if temporary else 0,
             temporary.get("reason") or "",
             image,
@@ -148,6 +154,12 @@ class Want:
                 f"What is {self.state} leaves nothing that could be put back",
                 where="option temporary",
                 remedy="leave it out",
+            )
+        if self.state == ISOLATED and not self.seconds:
+            raise Refused(
+                "Who isolates for good forgets it; what is never to be reached belongs in a NetworkPolicy of its own",
+                where="option temporary",
+                remedy="say for how long",
             )
         if self.kind == "DaemonSet" and self.state in (SCALED, AUTOSCALED):
             raise Refused(

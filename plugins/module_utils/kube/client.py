@@ -249,14 +249,23 @@ class KubeClient:
     # pods and services
 
     def logs(
-        self, pod: str, namespace: str, container: str = "", previous: bool = False, tail: int = 100, limit: int = 65536
+        self,
+        pod: str,
+        namespace: str,
+        container: str = "",
+        previous: bool = False,
+        tail: int = 100,
+        limit: int = 65536,
+        since: int = 0,
     ) -> str:
-        """The last lines of one container; empty while it has not started, or never ran before."""
+        """The last lines of one container, of so many seconds; empty while it has not started, or never ran before."""
         query: dict[str, str | int] = {"tailLines": tail, "limitBytes": limit}
         if container:
             query["container"] = container
         if previous:
             query["previous"] = "true"
+        if since:
+            query["sinceSeconds"] = since
         path = POD.path(namespace, pod, "log")
         try:
             answer = self.transport.send(

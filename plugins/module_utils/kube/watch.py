@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ..errors import ApiError, Forbidden, NotFound, Unauthorized
 from .backoff import delay
 from .faults import Asked, fault_of
-from .kinds import Kind
+from .kinds import EVENT, POD, REPLICASET, Kind
 from .transport import Request
 
 if t.TYPE_CHECKING:
@@ -25,6 +25,12 @@ if t.TYPE_CHECKING:
 
 Obj = dict[str, t.Any]
 COALESCE = 0.02
+REST = 4
+"""How many times as long as the last look computed the next one is put off: whoever looks at a thousand objects has
+more news by then, and does not compute all the time."""
+LONGEST_REST = 0.5
+BY_CONTROLLERS = frozenset({POD, REPLICASET, EVENT})
+"""Nobody asks which manager wrote a field of these, and of a thousand workloads there are ten thousand of them."""
 LONGEST_WATCH = 120.0
 SHORTEST_WATCH = 1.0
 
@@ -42,6 +48,12 @@ class Watch:
         metadata = obj["metadata"]
         everywhere = self.kind.namespaced and not self.namespace
         return f"{metadata['namespace']}/{metadata['name']}" if everywhere else str(metadata["name"])
+
+    def kept(self, obj: Obj) -> Obj:
+        """The object as a snapshot has it."""
+        if self.kind in BY_CONTROLLERS:
+            obj["metadata"].pop("managedFields", None)
+        return obj
 
 
 @dataclass(frozen=True)
@@ -88,22 +100,25 @@ def _assemble(
     followers: t.Sequence[_Follower], events: queue.Queue[_Event], deadline: float, tick: float
 ) -> t.Iterator[Snapshot]:
     state: dict[int, dict[str, Obj]] = {}
+    rest = COALESCE
     while time.monotonic() < deadline:
-        changed = _take(state, events, min(tick, max(0.0, deadline - time.monotonic())))
+        changed = _take(state, events, min(tick, max(0.0, deadline - time.monotonic())), rest)
         if len(state) == len(followers):
             objects: dict[Kind, dict[str, Obj]] = {follower.watch.kind: {} for follower in followers}
             for index, follower in enumerate(followers):
                 objects[follower.watch.kind].update(state[index])
+            began = time.thread_time()
             yield Snapshot(objects, changed, all(follower.connected for follower in followers))
+            rest = min(LONGEST_REST, max(COALESCE, REST * (time.thread_time() - began)))
 
 
-def _take(state: dict[int, dict[str, Obj]], events: queue.Queue[_Event], patience: float) -> bool:
-    """Wait for news, then take all of a burst; whether anything changed."""
+def _take(state: dict[int, dict[str, Obj]], events: queue.Queue[_Event], patience: float, rest: float) -> bool:
+    """Wait for news, then take all that comes for ``rest`` seconds; whether anything changed."""
     try:
         event = events.get(timeout=patience)
     except queue.Empty:
         return False
-    burst_ends = time.monotonic() + COALESCE
+    burst_ends = time.monotonic() + rest
     while True:
         if event.error is not None:
             raise event.error
@@ -176,7 +191,8 @@ class _Follower(threading.Thread):
         while True:
             page = self._client.list_page(watch.kind, watch.namespace, watch.labels, continue_=token)
             for item in page.get("items") or []:
-                full[watch.key(item)] = {"apiVersion": watch.kind.api_version, "kind": watch.kind.kind, **item}
+                named = {"apiVersion": watch.kind.api_version, "kind": watch.kind.kind}
+                full[watch.key(item)] = {**named, **watch.kept(item)}
             token = page["metadata"].get("continue") or ""
             if not token:
                 break
@@ -222,7 +238,8 @@ class _Follower(threading.Thread):
             raise fault_of(asked, int(obj.get("code") or 500), obj)
         self._version = str(obj["metadata"]["resourceVersion"])
         if type_ != "BOOKMARK":
-            self._events.put(_Event(self._index, name=self.watch.key(obj), obj=None if type_ == "DELETED" else obj))
+            now = None if type_ == "DELETED" else self.watch.kept(obj)
+            self._events.put(_Event(self._index, name=self.watch.key(obj), obj=now))
 
 
 def _lines(response: t.Any) -> t.Iterator[bytes]:

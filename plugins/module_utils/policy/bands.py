@@ -33,11 +33,11 @@ class Band:
         return above and (self.high is None or value < self.high or (self.high_in and value == self.high))
 
 
-def band_of(expect: Expectation, baseline: Quantity | None = None) -> Band | None:
+def band_of(expect: Expectation, baseline: Quantity | frozenset[str] | None = None) -> Band | None:
     """None for what is no band of numbers: equality, versions, ages, and multiples of a baseline nobody captured."""
     if isinstance(expect, Range):
         return Band(expect.low.base, expect.high.base, True, True, expect.text, expect.high.unit)
-    if isinstance(expect, OfBaseline) and baseline is not None:
+    if isinstance(expect, OfBaseline) and isinstance(baseline, Quantity):
         return _half(expect.relation, Quantity(baseline.number * expect.factor, baseline.unit), expect.text)
     if isinstance(expect, Comparison):
         return _half(expect.relation, expect.threshold, expect.text)

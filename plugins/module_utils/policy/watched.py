@@ -35,7 +35,7 @@ class Seen:
 class Watched:
     """The rules about one criterion; bands are looked up, everything else is judged each time."""
 
-    def __init__(self, rules: Sequence[tuple[int, Rule]], baseline: Quantity | None) -> None:
+    def __init__(self, rules: Sequence[tuple[int, Rule]], baseline: Quantity | frozenset[str] | None) -> None:
         self.places = frozenset(place for place, _rule in rules)
         self._failed = tuple(place for place, rule in rules if rule.when == FAILED)
         bands = [(place, band_of(rule.expect, baseline)) for place, rule in rules if rule.expect]

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import Refused
 from ..policy.rules import read_policy
 from . import plan_parts as parts
+from .budgets import budgets_of, fits
 from .plan_inputs import Inputs, changed, inputs_of, lives, terms_of
 from .warmth import Keep
 
@@ -65,7 +66,10 @@ def make(given: Mapping[str, Any]) -> Plan:
     parts.readable(given["components"], given["gates"], heard)
     read_policy(given["rollback"].get("policy") or [])
     _readable_keep(given["rollback"].get("keep_warm"), rolling=bool(rolling))
-    steps = [100] if rolling or any(one["first"] for one in components) else shift["steps"]
+    first = any(one["first"] for one in components)
+    steps = [100] if rolling or first else shift["steps"]
+    budgets = [one.report() for one in budgets_of(given["budgets"], shift, rolling=bool(rolling), first=first)]
+    fits(given["windows"], budgets)
     content = {
         "type": TYPE,
         **{name: parts.line(given[name]) for name in ("system", "environment", "version", "override", "emergency")},
@@ -85,6 +89,7 @@ def make(given: Mapping[str, Any]) -> Plan:
         "proven_in": given["proven_in"],
         "about": {name: value for name, value in given["about"].items() if value},
         "typical_seconds": round(given["typical_seconds"]),
+        **({"budgets": budgets} if budgets else {}),
     }
     return Plan({**content, "inputs": inputs_of(content)})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .budgets import budgets_text
 from .plan_parts import Given, hashed, line
 
 DIGEST = "sha256:"
@@ -33,7 +34,8 @@ def inputs_of(plan: Given) -> Inputs:
 def terms_of(plan: Given) -> Inputs:
     """Under which terms the release may begin; one that has begun is held to what it releases, not to these."""
     by_digest = {name: _digest(plan[name]) for name in ("windows", "freezes", "approvals", "proven_in")}
-    return {**by_digest, "override": plan["override"], "emergency": plan["emergency"]}
+    budgets = budgets_text(plan.get("budgets") or [])
+    return {**by_digest, "override": plan["override"], "emergency": plan["emergency"], "budgets": budgets}
 
 
 def _of_component(one: Given) -> Inputs:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..policy.rules import rule_text
+from .budgets import budgets_text
 from .plan import NO_WAY_BACK, Plan
 from .plan_inputs import migration_text, rolling_text, shift_text, witness_text
 from .plan_parts import line
@@ -120,6 +121,10 @@ def _pods(one: Content) -> list[str]:
 
 
 def _course(content: Content) -> Iterator[str]:
+    if budgets := content.get("budgets"):
+        yield f"Its stages may take {budgets_text(budgets)}"
+        if stops := ", ".join(one["stage"] for one in budgets if one["stops"]):
+            yield f"Stopped before any traffic when one of {stops} takes longer"
     yield from (f"Backup {one}" for one in content["backups"])
     yield from (f"Migration {migration_text(one)}" for one in content["migrations"])
     smoke = [criterion for one in content["components"] for criterion in one["smoke"]]

@@ -19,7 +19,7 @@ ABOUT = {
 TERMS = {
     "about": {"type": "dict", "default": {}, "options": ABOUT},
     **{name: {"type": "list", "elements": "dict", "default": []} for name in ("windows", "freezes")},
-    **{name: {"type": "dict", "default": {}} for name in ("approvals", "rollback", "proven_in")},
+    **{name: {"type": "dict", "default": {}} for name in ("approvals", "budgets", "rollback", "proven_in")},
     **{name: {"type": "str", "default": ""} for name in ("override", "emergency")},
 }
 

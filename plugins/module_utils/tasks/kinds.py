@@ -32,7 +32,8 @@ _TOKENS = ("token_file", "token_environment", "token_secret", "token_header")
 
 _TABLES = ("tables", "indexes", "analyze", "unless_within")
 _SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
-_CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "after_change_of", "since")
+_RESTARTS = ("after_change_of", "since")
+_CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "allow", *_RESTARTS)
 
 KINDS: dict[str, Kind] = {
     "database": Kind(
@@ -43,11 +44,11 @@ KINDS: dict[str, Kind] = {
     "workload": Kind(
         ("name", "do"),
         (*_CHANGES, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
-        temporary=("scale", "configure", "autoscale"),
+        temporary=("scale", "configure", "autoscale", "isolate"),
     ),
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
-    "exec": Kind(("command",), ("kind", "container", "namespace", "keep"), one_of=("workload", "labels")),
+    "exec": Kind(("command",), ("kind", "container", "namespace", "everywhere", "keep"), one_of=("workload", "labels")),
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
     "check": Kind(looks=True, listed=True),
     "evidence": Kind(

@@ -18,10 +18,10 @@ _FIELDS = ("measure", "observed", "unit", "samples", "at")
 
 @dataclass(frozen=True)
 class Captured:
-    """One value; `measure` says which, so that it is not compared with another one of the same name."""
+    """A number, or the kinds there were; `measure` says of what, so that nothing else of its name is compared."""
 
     measure: str
-    value: Quantity
+    value: Quantity | frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Baseline:
             raise ReleaseError("; ".join(mistakes), where="baseline", remedy=remedy, mistakes=mistakes)
         return cls(values)
 
-    def of(self, name: str, measure: str) -> Quantity | None:
+    def of(self, name: str, measure: str) -> Quantity | frozenset[str] | None:
         """None when nothing was captured under this name."""
         found = self.values.get(name)
         if found is None:
@@ -59,6 +59,8 @@ def _captured(entry: Any) -> Captured:
     missing = [name for name in ("measure", "observed") if entry.get(name) in (None, "")]
     if missing:
         raise ValueError(f"{' and '.join(missing)} missing")
+    if isinstance(entry["observed"], list):
+        return Captured(str(entry["measure"]), frozenset(map(str, entry["observed"])))
     unit = str(entry.get("unit") or "")
     if unit not in UNITS:
         raise ValueError(f"{unit!r} is not a known unit")

@@ -12,14 +12,14 @@ from typing import Any
 from ..errors import ReleaseError
 from .criterion import Criterion
 from .evaluate import Gate, evaluate
-from .expect import AnyNumber, OfBaseline
+from .expect import AnyKinds, AnyNumber, Expectation, InBaseline, OfBaseline
 from .sources.base import World
 from .verdict import PASS
 
 
 def comparing(criteria: Sequence[Criterion]) -> list[Criterion]:
     """Those that refer to a baseline."""
-    return [criterion for criterion in criteria if isinstance(criterion.expect, OfBaseline)]
+    return [criterion for criterion in criteria if isinstance(criterion.expect, OfBaseline | InBaseline)]
 
 
 def capture(criteria: Sequence[Criterion], world: World, deadline: float | None = None) -> Gate:
@@ -35,7 +35,11 @@ def capture(criteria: Sequence[Criterion], world: World, deadline: float | None 
             raise ReleaseError(what, where="criteria", remedy="give each its own name")
     if not measured:
         return Gate(())
-    return evaluate([replace(criterion, expect=AnyNumber()) for criterion in measured.values()], world, deadline)
+    return evaluate([replace(one, expect=_any(one)) for one in measured.values()], world, deadline)
+
+
+def _any(criterion: Criterion) -> Expectation:
+    return AnyKinds() if isinstance(criterion.expect, InBaseline) else AnyNumber()
 
 
 def baseline_of(gate: Gate) -> dict[str, dict[str, Any]]:

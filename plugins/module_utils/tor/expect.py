@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import operator
 import re
@@ -19,6 +20,7 @@ from .moments import SKEW, like_a_moment, moment
 from .units import NUMBER, SHARE, TIME, Quantity, UnitError, exactly, quantity, rounded
 
 _VERSION = re.compile(r"\s*v?(?P<numbers>\d+(?:\.\d+)*)")
+_FEW = 5
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -55,7 +57,7 @@ class Judgement:
 class Reference:
     """What a value is compared with besides the threshold: the time (seconds since the epoch), and the baseline."""
 
-    baseline: Callable[[], Quantity | None] = lambda: None
+    baseline: Callable[[], Quantity | frozenset[str] | None] = lambda: None
     now: Callable[[], float] = time.time
 
 
@@ -154,9 +156,55 @@ class OfBaseline:
         baseline = beside.baseline()
         if baseline is None:
             raise NothingMeasured("there is no baseline of it; capture one before the release")
+        if isinstance(baseline, frozenset):
+            raise ExpectError("its baseline is of kinds; capture it again")
         threshold = Quantity(baseline.number * self.factor, baseline.unit)
         judgement = Comparison(self.text, self.relation, threshold).judge(value, unit)
         return Judgement(judgement.holds, judgement.observed, judgement.margin, judgement.unit, str(threshold))
+
+
+@dataclass(frozen=True)
+class InBaseline:
+    """Nothing of a kind that was not there before the release."""
+
+    text: str = "in baseline"
+
+    def check_unit(self, unit: str) -> None:
+        raise ExpectError(f"{self.text} is about kinds, but the measured value is a number")
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        known = beside.baseline()
+        if known is None:
+            raise NothingMeasured("there is no baseline of it; capture one before the release")
+        if not isinstance(known, frozenset):
+            raise ExpectError("its baseline is a number; capture it again")
+        new = [one for one in kinds_in(value) if one not in known]
+        told = f"not there before: {', '.join(new[:_FEW])}; the evidence has what they say" if new else ""
+        return Judgement(not new, len(new), -len(new), "", told)
+
+
+@dataclass(frozen=True)
+class AnyKinds:
+    """What a baseline of kinds is captured by."""
+
+    text: str = "any kinds"
+
+    def check_unit(self, unit: str) -> None:
+        """Kinds have none."""
+
+    def judge(self, value: Any, unit: str | None, beside: Reference = ALONE) -> Judgement:
+        return Judgement(True, kinds_in(value))
+
+
+def kinds_in(value: Any) -> list[str]:
+    """The kinds by their digests: what was written is no business of a ledger."""
+    if not isinstance(value, list | tuple):
+        raise ExpectError(f"{_shown(value)} is no list of kinds")
+    return [kind_digest(one) for one in value]
+
+
+def kind_digest(kind: Any) -> str:
+    return hashlib.sha256(str(kind).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How expectations are written: `< 500 ms`, `200..299`, `== "ok"`, `within 1 h`, `<= 2 x baseline`, `>= v1.28`."""
+"""How expectations are written: `< 500 ms`, `200..299`, `== "ok"`, `within 1 h`, `<= 2 x baseline`, `in baseline`,
+`>= v1.28`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from .expect import Comparison, Expectation, ExpectError, OfBaseline, Range, Same, Version, Within
+from .expect import Comparison, Expectation, ExpectError, InBaseline, OfBaseline, Range, Same, Version, Within
 from .units import TIME, Quantity, UnitError, quantity
 
 _COMPARISON = re.compile(r"(?P<operator><=|>=|==|!=|<|>)\s*(?P<operand>.+)", re.DOTALL)
@@ -28,6 +29,8 @@ def parse(given: Any) -> Expectation:
     if isinstance(given, int | float):
         return _comparison(f"== {given}", "==", str(given))
     text = str(given or "").strip()
+    if " ".join(text.split()) == InBaseline.text:
+        return InBaseline()
     comparison = _COMPARISON.fullmatch(text)
     if comparison:
         return _comparison(text, comparison["operator"], comparison["operand"].strip())

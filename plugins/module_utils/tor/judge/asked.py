@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..expect import ExpectError, OfBaseline
+from ..expect import ExpectError, InBaseline, OfBaseline
 from ..grammar import parse
 
 Given = Mapping[str, Any]
@@ -53,7 +53,7 @@ def is_witnessed(criterion: Any) -> bool:
 def is_compared(criterion: Any) -> bool:
     """Whether it refers to a baseline; a criterion that cannot be read is left to whoever reads them all."""
     try:
-        return isinstance(criterion, Mapping) and isinstance(parse(criterion.get("expect")), OfBaseline)
+        return isinstance(criterion, Mapping) and isinstance(parse(criterion.get("expect")), OfBaseline | InBaseline)
     except ExpectError:
         return False
 

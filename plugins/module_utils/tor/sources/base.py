@@ -18,6 +18,7 @@ from ..baseline import Baseline
 from ..expect import ExpectError
 from ..judge.counts import Counts
 from ..subject import Subject
+from .sign_in import Tokens
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
@@ -67,13 +68,15 @@ class Ask:
 class World:
     """What sources share: a namespace, and one connection to the cluster, made when the first one needs it.
 
-    `subject` is what reports have to be about, `baseline` what was measured before the release.
+    `subject` is what reports have to be about, `baseline` what was measured before the release, `tokens` are those that
+    one criterion got and the others use, too.
     """
 
     namespace: str = ""
     connect: Callable[[], KubeClient] | None = None
     subject: Subject = field(default_factory=Subject)
     baseline: Baseline = field(default_factory=Baseline)
+    tokens: Tokens = field(default_factory=Tokens)
     _client: KubeClient | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 

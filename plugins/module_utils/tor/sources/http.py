@@ -12,11 +12,13 @@ from typing import ClassVar
 
 from ...errors import ReleaseError
 from ...web import BODY_LIMIT, Call, certificate_end, send, without_secrets
+from . import outside, sign_in
 from .answers import SELECTS, Answer, Pace, sample
 from .base import Ask, Readings, World
 from .login import Login
 from .measure import Measured
 from .secrets import hidden
+from .sign_in import SignIn
 
 CERTIFICATE = "certificate_age_left"
 _METHODS = ("GET", "HEAD", "POST")
@@ -26,11 +28,13 @@ _METHODS = ("GET", "HEAD", "POST")
 class Http(Login, Measured):
     """Options, besides those of `Login`:
 
-    `url`; `address`: IP or name to connect to, while host name and SNI stay those of the URL; `ca_cert`: PEM file of
-    the authority to trust; `method`: GET, HEAD or POST; `headers`: no secrets here; `body`: what a POST sends;
-    `redirects`: how many redirects to follow, 0 (default) takes a redirect for the answer; `body_limit`: bytes an
-    answer may have (1 MiB); `duration`: seconds over which the samples are spread evenly, 0 sends one after the other;
-    `request_timeout`: seconds one request may take, 0 leaves it to the criterion's timeout.
+    `url`; `address`: IP or name to connect to, while host name and SNI stay those of the URL, or `address_of`: the
+    Service, Ingress or Gateway ({kind, name, namespace}) whose status tells it; `sign_in`: where user name and password
+    are given for a token ({url, user, password, token}), see `SignIn`; `ca_cert`: PEM file of the authority to trust;
+    `method`: GET, HEAD or POST; `headers`: no secrets here; `body`: what a POST sends; `redirects`: how many redirects
+    to follow, 0 (default) takes a redirect for the answer; `body_limit`: bytes an answer may have (1 MiB); `duration`:
+    seconds over which the samples are spread evenly, 0 sends one after the other; `request_timeout`: seconds one
+    request may take, 0 leaves it to the criterion's timeout.
 
     Selects: `status`; `latency` (ms) of the good answers, errors do not count; `error_share` of answers from 400 on
     and of requests without a complete answer; `failures_in_a_row`, the longest run of these; `certificate_age_left`
@@ -40,6 +44,8 @@ class Http(Login, Measured):
 
     url: str
     address: str = ""
+    address_of: dict[str, str] = field(default_factory=dict)
+    sign_in: dict[str, str] = field(default_factory=dict)
     ca_cert: str = ""
     method: str = "GET"
     headers: dict[str, str] = field(default_factory=dict)
@@ -53,6 +59,14 @@ class Http(Login, Measured):
 
     def check_options(self) -> list[str]:
         mistakes = self.login_mistakes()
+        if self.address_of:
+            mistakes += outside.mistakes(self.address_of) + (
+                [".address: there is address_of, too"] * bool(self.address)
+            )
+        if self.sign_in:
+            mistakes += sign_in.mistakes(self.sign_in)
+            mistakes += [] if self.username else [".sign_in: it takes a username with a password_*"]
+            mistakes += [".sign_in: there is a token already"] * self._token.given
         if self.method not in _METHODS:
             mistakes.append(f".method: {self.method!r} is none of {', '.join(_METHODS)}")
         if self.method != "POST" and self.body:
@@ -72,15 +86,18 @@ class Http(Login, Measured):
     @property
     def text(self) -> str:
         at = f" at {self.address}" if self.address else ""
+        if self.address_of:
+            at = f" at the address of {self.address_of['kind']} {self.address_of['name']}"
         return f"{self.method} {without_secrets(self.url)}{at}"
 
     def read(self, ask: Ask, world: World) -> Readings:
+        address = outside.address_of(self.address_of, world) if self.address_of else self.address
         if ask.select == CERTIFICATE:
-            return self._certificate(ask)
-        login, secrets = self.login(world)
+            return self._certificate(ask, address)
+        login, secrets = self._who(ask, world, address)
         call = Call(
             self.url,
-            self.address,
+            address,
             self.ca_cert,
             self.method,
             {**self.headers, **login},
@@ -97,7 +114,16 @@ class Http(Login, Measured):
             raise ReleaseError(str(hidden(exc.what, secrets)), where=exc.where, remedy=exc.remedy) from exc
         return replace(readings, values=hidden(readings.values, secrets), evidence=hidden(readings.evidence, secrets))
 
-    def _certificate(self, ask: Ask) -> Readings:
-        end = certificate_end(self.url, self.address, self.ca_cert, timeout=ask.left)
+    def _who(self, ask: Ask, world: World, address: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The headers that say who asks, and the secrets in them; the token is had first where there is a sign-in."""
+        if not self.sign_in:
+            return self.login(world)
+        password = self._password.value(world)
+        like = Call(self.url, address, self.ca_cert, body_limit=self.body_limit)
+        token = world.tokens.token(SignIn(**self.sign_in), like, self.username, password, timeout=ask.left)
+        return {"Authorization": f"Bearer {token}"}, (password, token)
+
+    def _certificate(self, ask: Ask, address: str) -> Readings:
+        end = certificate_end(self.url, address, self.ca_cert, timeout=ask.left)
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
         return Readings([Fraction(round(end - time.time()))], 1, {"expires": until})

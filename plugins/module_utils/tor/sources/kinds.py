@@ -83,6 +83,12 @@ def _grafana() -> type[Source]:
     return Grafana
 
 
+def _logs() -> type[Source]:
+    from .logs import Logs
+
+    return Logs
+
+
 def _k6() -> type[Source]:
     from .reports.k6 import K6
 
@@ -161,6 +167,7 @@ _CLASSES: dict[str, Callable[[], type[Source]]] = {
     "alertmanager": _alertmanager,
     "opensearch": _opensearch,
     "grafana": _grafana,
+    "logs": _logs,
     "k6": _k6,
     "junit": _junit,
     "coverage": _coverage,

@@ -25,10 +25,13 @@ from .measure import split
 
 if TYPE_CHECKING:
     from ...kube.client import KubeClient
+    from .settings import Settings
 
 Obj = dict[str, Any]
 
-CONDITION, USED_SHARE, READY_SHARE = "condition:", "used_share:", "ready_share"
+CONDITION, USED_SHARE, CAPACITY = "condition:", "used_share:", "capacity:"
+READY_SHARE, DEVIATIONS = "ready_share", "deviations"
+_MOST_REMARKS = 20
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 _PODS = (*_WORKLOADS, "Pod")
 _COUNTS = ("desired", "updated", "ready", "available")
@@ -36,12 +39,13 @@ _COUNTS = ("desired", "updated", "ready", "available")
 
 @dataclass
 class Facts:
-    """`notes` collects what the evidence should say beside the values."""
+    """`notes` collects what the evidence should say beside the values, `remarks` what an operator should read."""
 
     client: KubeClient
-    keys: tuple[str, ...] = ()
-    container: str = ""
+    keys: tuple[str, ...]
+    settings: Settings
     notes: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def values(self, select: str, found: Obj) -> list[Any]:
         """What `select` says about the object; none when it says nothing."""
@@ -49,6 +53,8 @@ class Facts:
             return _condition(found, select.removeprefix(CONDITION))
         if select.startswith(USED_SHARE):
             return _used_shares(found, select.removeprefix(USED_SHARE))
+        if select.startswith(CAPACITY):
+            return _capacity(found, select.removeprefix(CAPACITY))
         kinds, fact = self._vocabulary.get(select, ((), None))
         if fact is None:
             return pick_from(split(select)[0], _without_secrets(found))
@@ -65,6 +71,7 @@ class Facts:
             "restarts": (_PODS, lambda found: [sum(restarts(pod) for pod in self._pods(found))]),
             "broken_pods": (_PODS, self._broken_pods),
             "image_digest": (_PODS, self._image_digests),
+            DEVIATIONS: (_PODS, self._deviations),
             "endpoints": (("Service",), self._endpoints),
             "at_maximum": (("HorizontalPodAutoscaler",), _at_maximum),
             "success_age": (("Job", "CronJob"), self._success_age),
@@ -101,7 +108,16 @@ class Facts:
 
     def _image_digests(self, found: Obj) -> list[Any]:
         pods = [pod for pod in self._pods(found) if not pod["metadata"].get("deletionTimestamp")]
-        return [_image_digest(pod, self.container) for pod in pods]
+        return [_image_digest(pod, self.settings.container) for pod in pods]
+
+    def _deviations(self, found: Obj) -> list[Any]:
+        wrong = self.settings.deviations(found)
+        if wrong:
+            name = found["metadata"]["name"]
+            self.notes.setdefault(DEVIATIONS, {})[name] = wrong
+            if len(self.remarks) < _MOST_REMARKS:
+                self.remarks.append(f"{name}: {', '.join(wrong)}")
+        return [len(wrong)]
 
     def _endpoints(self, found: Obj) -> list[Any]:
         metadata = found["metadata"]
@@ -213,6 +229,22 @@ def _used_shares(found: Obj, resource: str = "") -> list[Any]:
         raise NothingMeasured(f"the quota has no {resource or 'resources'}, it has {', '.join(hard) or 'none'}")
     limits = {name: Fraction(quantity(hard[name])) for name in names}
     return [Fraction(quantity(used[name])) / limits[name] if limits[name] else Fraction(1) for name in names]
+
+
+def unit_of_resource(name: str) -> str:
+    return "B" if name in ("memory", "ephemeral-storage") else ""
+
+
+def _capacity(found: Obj, resource: str) -> list[Any]:
+    """Of the machine; what its system keeps for itself is part of it."""
+    from ...helm.headroom import quantity
+
+    if found["kind"] != "Node":
+        raise ExpectError(f"{CAPACITY}{resource} can be told of Node, not of {found['kind']}")
+    there = (found.get("status") or {}).get("capacity") or {}
+    if resource not in there:
+        raise NothingMeasured(f"the node has no {resource}, it has {', '.join(there) or 'nothing'}")
+    return [Fraction(quantity(there[resource]))]
 
 
 def _image_digest(pod: Mapping[str, Any], container: str) -> str:

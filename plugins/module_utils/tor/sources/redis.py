@@ -1,11 +1,12 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Redis or Valkey server, asked PING, DBSIZE and INFO."""
+"""A Redis or Valkey server, asked PING, DBSIZE, INFO, and TTL of its keys."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +19,7 @@ from .measure import check_unit, finite, split
 from .resp import Conversation
 from .secrets import Reference, hidden
 
+_PART, _NO_EXPIRY = 1000, -1
 _HITS, _MISSES = "keyspace_hits", "keyspace_misses"
 
 
@@ -26,12 +28,12 @@ class Redis(Source):
     """Options: `host`; `port` (6379); `db`, number of the database (0); `username` and its password by `password_file`
     (path), `password_secret` ({name, key, namespace} of a Secret in the cluster) or `password_environment` (variable);
     `tls` with `ca_cert`, the PEM file to trust; `duration`: seconds over which `hits`, `misses` and `hit_share` are
-    counted, 0 (default) counts since the server started.
+    counted, 0 (default) counts since the server started; `pattern` of the keys that `lasting_keys` is about (`*`).
 
     Selects: `ping`, true when it answers PONG; `latency` (ms) of a PING on an open connection, `samples` times; `hits`,
-    `misses` and `hit_share` of lookups; `keys` of the database; `memory_share` used of `maxmemory`; or any field of
-    INFO by its name, `FIELD in B` (or another unit) where it has one. No lookups, no limit of memory and a field that
-    INFO does not have are `insufficient`.
+    `misses` and `hit_share` of lookups; `keys` of the database; `lasting_keys`, those that never expire;
+    `memory_share` used of `maxmemory`; or any field of INFO by its name, `FIELD in B` (or another unit) where it has
+    one. No lookups, no keys that match, no limit of memory and a field that INFO does not have are `insufficient`.
     """
 
     host: str
@@ -44,6 +46,7 @@ class Redis(Source):
     tls: bool = False
     ca_cert: str = ""
     duration: float = 0.0
+    pattern: str = "*"
 
     selects: ClassVar[Mapping[str, str | None]] = {
         "ping": None,
@@ -52,6 +55,7 @@ class Redis(Source):
         "misses": "",
         "hit_share": "share",
         "keys": "",
+        "lasting_keys": "",
         "memory_share": "share",
     }
 
@@ -101,6 +105,8 @@ class Redis(Source):
             return Readings([talk.say("PING") == "PONG"], 1)
         if ask.select == "keys":
             return Readings([talk.say("DBSIZE")], 1)
+        if ask.select == "lasting_keys":
+            return self._lasting(talk)
         info = _info(talk)
         if ask.select in ("hits", "misses", "hit_share"):
             return self._lookups(talk, ask, info)
@@ -129,6 +135,27 @@ class Redis(Source):
         if not hits + misses:
             raise NothingMeasured("there was no lookup")
         return Readings([hits / (hits + misses)], int(hits + misses), evidence)
+
+    def _lasting(self, talk: Conversation) -> Readings:
+        """Scanned in parts, so the server goes on answering others; a key is told by what stands before its colon."""
+        cursor, seen, lasting = "0", set[str](), Counter[str]()
+        while True:
+            cursor, keys = _part(talk.say("SCAN", cursor, "MATCH", self.pattern, "COUNT", str(_PART)))
+            new = [key for key in keys if key not in seen]
+            seen.update(new)
+            times = talk.say_all([("TTL", key) for key in new]) if new else []
+            lasting.update(key.partition(":")[0] for key, left in zip(new, times, strict=True) if left == _NO_EXPIRY)
+            if cursor == "0":
+                break
+        if not seen:
+            raise NothingMeasured(f"no key matches {self.pattern}")
+        return Readings([lasting.total()], len(seen), {"keys": len(seen), "lasting": dict(lasting.most_common(10))})
+
+
+def _part(answer: Any) -> tuple[str, list[str]]:
+    if not (isinstance(answer, list) and len(answer) == 2 and isinstance(answer[1], list)):
+        raise ReleaseError("the answer to SCAN is not one of Redis")
+    return str(answer[0]), [str(key) for key in answer[1]]
 
 
 def _latencies(talk: Conversation, ask: Ask) -> Readings:

@@ -15,6 +15,7 @@ from .base import Source
 from .kinds import KINDS, source_class
 
 _PAIRS = "dict[str, str]"
+_MAPPING = "dict[str, Any]"
 
 
 def mistakes_in(options: Any) -> list[str]:
@@ -36,7 +37,9 @@ def mistakes_in(options: Any) -> list[str]:
         except (TypeError, ValueError):
             wanted = _NAMES.get(str(field.type), f"of the type {field.type}")
             mistakes.append(
-                f".{name}: is not {wanted}" if field.type == _PAIRS else f".{name}: {given!r} is not {wanted}"
+                f".{name}: is not {wanted}"
+                if field.type in (_PAIRS, _MAPPING)
+                else f".{name}: {given!r} is not {wanted}"
             )
     return mistakes or build(options).check_options()
 
@@ -87,6 +90,12 @@ def _texts(given: Any) -> tuple[str, ...]:
     return tuple(_text(one) for one in given)
 
 
+def _mapping(given: Any) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise TypeError
+    return {str(key): value for key, value in given.items()}
+
+
 def _pairs(given: Any) -> dict[str, str]:
     if not isinstance(given, Mapping):
         raise TypeError
@@ -100,5 +109,6 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     "bool": _truth,
     "tuple[str, ...]": _texts,
     _PAIRS: _pairs,
+    _MAPPING: _mapping,
 }
-_NAMES = {"tuple[str, ...]": "a list of text", _PAIRS: "a dictionary of text"}
+_NAMES = {"tuple[str, ...]": "a list of text", _PAIRS: "a dictionary of text", _MAPPING: "a dictionary"}

@@ -11,12 +11,14 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ...errors import ReleaseError
 
 LONGEST = 1024 * 1024
 _LONGEST_LINE = 1024
+_MOST_ITEMS, _DEEPEST = 100_000, 2
 
 
 class Conversation:
@@ -43,16 +45,18 @@ class Conversation:
 
     def say(self, *words: str) -> Any:
         """What the server answers; an error of its own is raised with its words."""
-        encoded = [word.encode() for word in words]
-        parts = [b"*%d\r\n" % len(encoded), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)]
+        return self.say_all([words])[0]
+
+    def say_all(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """What the server answers to each, all sent at once."""
         try:
             self._socket.settimeout(self._left())
-            self._socket.sendall(b"".join(parts))
-            return self._answer(words[0])
+            self._socket.sendall(b"".join(map(_encoded, commands)))
+            return [self._answer(words[0]) for words in commands]
         except OSError as exc:
             raise self._fault(exc) from exc
 
-    def _answer(self, command: str) -> Any:
+    def _answer(self, command: str, depth: int = 0) -> Any:
         line = self._line()
         sign, rest = line[:1], line[1:].decode("utf-8", "replace")
         if sign == b"+":
@@ -61,6 +65,8 @@ class Conversation:
             raise ReleaseError(f"{command} was refused: {rest[:200]}", remedy="correct user, password or database")
         if sign in (b":", b"$") and rest.lstrip("-").isdigit():
             return int(rest) if sign == b":" else self._bulk(int(rest))
+        if sign == b"*" and rest.isdigit() and int(rest) <= _MOST_ITEMS and depth < _DEEPEST:
+            return [self._answer(command, depth + 1) for _item in range(int(rest))]
         raise ReleaseError(f"the answer is not one of Redis: {line[:40]!r}", remedy="correct host, port or tls")
 
     def _bulk(self, length: int) -> str:
@@ -105,6 +111,11 @@ class Conversation:
         if isinstance(exc, ssl.SSLCertVerificationError):
             return ReleaseError(f"the certificate is not accepted: {exc.verify_message}")
         return ReleaseError(str(exc) or type(exc).__name__)
+
+
+def _encoded(command: Sequence[str]) -> bytes:
+    words = [word.encode() for word in command]
+    return b"".join((b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)))
 
 
 def _trust(ca_cert: str) -> ssl.SSLContext:

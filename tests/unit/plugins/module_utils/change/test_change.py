@@ -247,15 +247,15 @@ def test_an_autoscaler_without_cpu_gets_it_and_loses_it_again() -> None:
 
 
 def test_an_autoscaler_for_a_time_takes_its_pods_with_it() -> None:
-    created = {"name": "api", "path": "/somewhere", "at": NOW}
+    created = {"kind": "HorizontalPodAutoscaler", "name": "api", "path": "/somewhere", "at": NOW}
     during = changed("autoscaled", deployment(), bounds=Bounds(3, 20, 70), seconds=60, created=created)
     during["spec"]["replicas"] = 17
-    assert put_back(during, lambda record: True).scalers == [created]
+    assert put_back(during, lambda record: True).made == [created]
     assert size(back(during)) == 3
 
 
 def test_a_stopped_workload_stays_stopped_when_its_autoscaler_goes() -> None:
-    created = {"name": "api", "path": "/somewhere", "at": NOW}
+    created = {"kind": "HorizontalPodAutoscaler", "name": "api", "path": "/somewhere", "at": NOW}
     during = changed("autoscaled", deployment(), bounds=Bounds(3, 20, 70), seconds=60, created=created)
     during["spec"]["replicas"] = 0
     assert size(back(during)) == 0
@@ -349,7 +349,7 @@ def test_what_is_temporary_is_no_drift_and_what_is_changed_besides_is() -> None:
 
 def test_an_autoscaler_for_a_time_is_no_drift() -> None:
     before = deployment()
-    created = {"name": "api", "path": "/somewhere", "at": NOW}
+    created = {"kind": "HorizontalPodAutoscaler", "name": "api", "path": "/somewhere", "at": NOW}
     during = changed("autoscaled", before, bounds=Bounds(3, 20, 70), seconds=60, created=created)
     during["spec"]["replicas"] = 17
     scalers = [scaler(annotations={"runbook.release/created": NOW})]

@@ -31,7 +31,7 @@ SCALER = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api"
 def temporarily(state: str, obj: Obj, **more: Any) -> Obj:
     asked = want(state, seconds=HOURS, **more)
     draft = decide(asked, have(obj), Subject("Deployment", "api"))
-    created = {"name": "api", "path": SCALER, "at": NOW} if draft.create else None
+    created = {"kind": "HorizontalPodAutoscaler", "name": "api", "path": SCALER, "at": NOW} if draft.create else None
     return patched(obj, [*draft.ops(), *marked(draft, asked, NOW, LATER, created).ops])
 
 

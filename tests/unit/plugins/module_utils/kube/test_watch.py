@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, NotFound
@@ -158,3 +160,42 @@ def test_all_namespaces_are_told_apart(api, client, hold):
     api.on("GET", "/api/v1/pods", listed(1, pod("a", 1), other), Stream([], hold))
     snapshot = next(client.watch([Watch(POD)], soon()))
     assert sorted(snapshot.objects[POD]) == ["other/a", "shop/a"]
+
+
+def test_a_snapshot_of_pods_leaves_out_who_wrote_their_fields_and_others_keep_it(api, client, hold):
+    managed = {"managedFields": [{"manager": "kubelet"}]}
+    listed_one, told_one = pod("a", 5), pod("b", 11)
+    listed_one["metadata"] |= managed
+    told_one["metadata"] |= managed
+    own = {"metadata": {"name": "c", "namespace": "shop", "resourceVersion": "6", **managed}}
+    api.on("GET", PODS, listed(10, listed_one), Stream([event("ADDED", told_one)], hold))
+    api.on("GET", MAPS, listed(10, own), Stream([], hold))
+    for snapshot in client.watch([Watch(POD, "shop"), Watch(CONFIGMAP, "shop")], soon()):
+        if "b" in snapshot.objects[POD]:
+            break
+    assert ["managedFields" in one["metadata"] for one in snapshot.objects[POD].values()] == [False, False]
+    assert snapshot.objects[CONFIGMAP]["c"]["metadata"]["managedFields"] == managed["managedFields"]
+
+
+def test_who_computes_long_at_each_look_is_not_asked_to_look_all_the_time():
+    news, over = queue.Queue(), threading.Event()
+    news.put(watch._Event(0, full={}))
+
+    def tell():
+        while not over.wait(0.01):
+            news.put(watch._Event(0, name="a", obj=pod("a", 1)))
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    follower = SimpleNamespace(watch=Watch(POD, "shop"), connected=True)
+    began, computed = time.monotonic(), 0.0
+    try:
+        for _snapshot in watch._assemble([follower], news, began + 1.5, 1.0):
+            look = time.thread_time()
+            while time.thread_time() - look < 0.05:
+                pass
+            computed += time.thread_time() - look
+    finally:
+        over.set()
+        teller.join()
+    assert 0 < computed / (time.monotonic() - began) < 0.35

@@ -180,3 +180,29 @@ def test_mistakes(options, mistake):
 def test_only_fields_can_be_selected(select):
     with pytest.raises(ReleaseError, match=r"\.select: "):
         judge(1, select)
+
+
+def part(cursor, *keys):
+    return b"*2\r\n" + bulk(cursor) + b"*%d\r\n" % len(keys) + b"".join(map(bulk, keys))
+
+
+def test_entries_that_never_expire_are_counted_over_all_parts_of_a_scan(server):
+    server.answers = [part(b"17", b"markets:1", b"s:token"), b":-1\r\n:30\r\n", part(b"0", b"markets:2"), b":-1\r\n"]
+    verdict = judge(server.server_address[1], "lasting_keys", "== 0", pattern="*")
+    assert (verdict.verdict, verdict.observed, verdict.samples) == ("fail", 2, 3)
+    assert verdict.evidence == {"keys": 3, "lasting": {"markets": 2}}
+
+
+def test_a_key_that_a_scan_tells_twice_counts_once_and_one_that_is_gone_does_not_last(server):
+    server.answers = [part(b"17", b"a"), b":-2\r\n", part(b"0", b"a")]
+    verdict = judge(server.server_address[1], "lasting_keys", "== 0")
+    assert (verdict.verdict, verdict.observed, verdict.samples) == ("pass", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [(part(b"0"), "insufficient"), (b"*1\r\n" + bulk(b"0"), "error"), (b"*2\r\n*1\r\n*1\r\n*1\r\n:0\r\n", "error")],
+)
+def test_no_keys_and_no_scan_are_no_pass(server, answer, verdict):
+    server.answers = [answer]
+    assert judge(server.server_address[1], "lasting_keys", "== 0").verdict == verdict
