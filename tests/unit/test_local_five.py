@@ -33,7 +33,7 @@ LEFT_OUT = {
         way to the backend
     """,
     "predictiq": """
-        CPU of each pod, alerting, capacity, certificate chain, certificate lifetime, connection pool,
+        CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime, connection pool,
         dependency audit, disk space, disks of the API, error rates, flush the markets, large logs of the API, limiter,
         limits of the API, log of slow statements, lookups in the cache, memory leaks, processes of the API,
         refused requests, renew the certificate, rotate the logs, versions of dependencies, warm the cache
