@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""inventories/local-five does what production does; what it leaves out stands here, too, so that it cannot grow unseen."""
+"""inventories/local-five does what production does; what it leaves out stands here, so that it cannot grow unseen."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ LEFT_OUT = {
         way to the backend
     """,
     "predictiq": """
-        CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime, connection pool,
-        dependency audit, disk space, disks of the API, error rates, flush the markets, large logs of the API, limiter,
+        CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime,
+        connection pool, dependency audit, disk space, disks of the API, error rates, flush the markets, large logs of the API, limiter,
         limits of the API, log of slow statements, lookups in the cache, memory leaks, processes of the API,
         refused requests, renew the certificate, rotate the logs, versions of dependencies, warm the cache
     """,

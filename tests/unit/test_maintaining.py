@@ -124,7 +124,10 @@ class Stage:
         ({"maintenance_list": "weekly", "maintenance": {"windows": [NEVER]}}, "No window is open"),
         ({"maintenance_tasks": ["stop"], "maintenance": {"windows": [NEVER]}}, "No window is open"),
         ({"release_tasks": [*TASKS, {"name": "x", "exce": {}}]}, "Task x has the key exce, did you mean exec?"),
-        ({"maintenance_list": "daily", "task_without": {"stpo": "-"}}, "task_without names stpo, and release_tasks has no such task"),
+        (
+            {"maintenance_list": "daily", "task_without": {"stpo": "-"}},
+            "task_without names stpo, and release_tasks has no such task",
+        ),
         ({"release_taks": []}, "Unknown variable release_taks: did you mean release_tasks?"),
     ],
 )
