@@ -34,9 +34,10 @@ LEFT_OUT = {
     """,
     "predictiq": """
         CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime,
-        connection pool, dependency audit, disk space, disks of the API, error rates, flush the markets, large logs of the API, limiter,
-        limits of the API, log of slow statements, lookups in the cache, memory leaks, processes of the API,
-        refused requests, renew the certificate, rotate the logs, versions of dependencies, warm the cache
+        connection pool, dependency audit, disk space, disks of the API, error rates, flush the markets,
+        large logs of the API, limiter, limits of the API, log of slow statements, lookups in the cache, memory leaks,
+        processes of the API, refused requests, renew the certificate, rotate the logs, versions of dependencies,
+        warm the cache
     """,
     "solar": """
         database connections, database of the backend, disk space, flush everything, flush the cache,
