@@ -30,7 +30,7 @@ MANIFESTS = tuple(  # several documents in one file
 )
 OF_THE_INVENTORY = "tests/cluster_cases/test_check_mode.py"
 """The cases that use the namespaces of inventories/local, as the scenarios, the demo and chaos do."""
-ONLY_BY_NAME = {"molecule:bad_day", "molecule:stand_ins"}
+ONLY_BY_NAME = {"molecule:stand_ins"}
 """Steps that take too long for every change; `make molecule` runs them, too."""
 IDLE: set[int] = set()
 """Sessions that give way to everybody else."""
