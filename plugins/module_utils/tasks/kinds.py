@@ -48,6 +48,8 @@ KINDS: dict[str, Kind] = {
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
     "exec": Kind(("command",), ("kind", "container", "namespace", "keep"), one_of=("workload", "labels")),
+    "run": Kind(("command",), ("folder", "environment", "timeout")),
+    "load": Kind(("script", "users", "duration", "thresholds"), ("ramp", "report", "patience")),
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
     "check": Kind(looks=True, listed=True),
     "evidence": Kind(
