@@ -26,6 +26,7 @@ from ansible_collections.runbook.release.plugins.modules import (
     evidence,
     pg_maintain,
     pg_report_info,
+    pipeline,
     workload_change,
     workload_pause,
 )
@@ -59,6 +60,9 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
             return workload_change, {"state": DOES[options.pop("do")], **temporary, **options}
         case "certificate":
             return certificate_renew, options
+        case "pipeline":
+            token = {"token": options.pop("token_environment")}
+            return pipeline, {**without(options, "namespace"), **token}
         case "pause":
             return workload_pause, {"state": "paused", "name": of_task.name, **without(options, "do")}
         case "evidence" if "workloads" in options:
