@@ -27,6 +27,7 @@ from ansible_collections.runbook.release.plugins.modules import (
     paging_window,
     pg_maintain,
     pg_report_info,
+    pipeline,
     volume_claim,
     workload_change,
     workload_pause,
@@ -75,6 +76,9 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
             return paging_window, {"state": PAGES[without_login.pop("do")], "name": "shop", **until, **without_login}
         case "volume":
             return volume_claim, options
+        case "pipeline":
+            token = {"token": options.pop("token_environment")}
+            return pipeline, {**without(options, "namespace"), **token}
         case "pause":
             return workload_pause, {"state": "paused", "name": of_task.name, **without(options, "do")}
         case "evidence" if "workloads" in options:

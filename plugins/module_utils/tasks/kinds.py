@@ -50,6 +50,13 @@ KINDS: dict[str, Kind] = {
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "rehearse", "issuer_kind", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
     "exec": Kind(("command",), ("kind", "container", "namespace", "everywhere", "keep"), one_of=("workload", "labels")),
+    "run": Kind(("command",), ("folder", "environment", "timeout")),
+    "load": Kind(("script", "users", "duration", "thresholds"), ("ramp", "report", "patience")),
+    "tag": Kind(("folder",), ("prefix", "about", "commit", "remote")),
+    "pipeline": Kind(
+        ("do", "repository", "token_environment"),
+        ("api", "ca_cert", "workflow", "ref", "inputs", "older_than", "newest", "keep", "every", "timeout"),
+    ),
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
     "check": Kind(looks=True, listed=True),
     "evidence": Kind(

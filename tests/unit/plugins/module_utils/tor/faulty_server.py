@@ -82,7 +82,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         self._send(status, document if isinstance(document, bytes) else json.dumps(document).encode())
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def _send(self, status: int, body: bytes, length: int | None = None, more: str = "") -> None:
         head = f"HTTP/1.1 {status} x\r\nContent-Length: {len(body) if length is None else length}\r\n{more}\r\n"
