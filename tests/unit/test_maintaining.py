@@ -331,11 +331,14 @@ def test_the_edge_is_asked_with_consent_and_says_afterwards_what_it_has_taken(
     with web_server(certificate(tmp_path)) as posts:
         text = json.dumps([one for one in host("prod", "predictiq")["release_tasks"] if one["name"] in EDGE + BACK])
         here = {"release_tasks": TASKS + json.loads(text.replace(api, f"http://localhost:{posts.port}"))}
-        waiting = Stage(tmp_path, maintenance_tasks=EDGE, **here)
+        places = [tmp_path / name for name in ("waiting", "done", "back")]
+        for place in places:
+            place.mkdir()
+        waiting = Stage(places[0], maintenance_tasks=EDGE, **here)
         assert (set(waiting.verdicts().values()), posts.heard) == ({"waits"}, [])
-        done = Stage(tmp_path, maintenance_tasks=EDGE, task_consent=EDGE, **here)
+        done = Stage(places[1], maintenance_tasks=EDGE, task_consent=EDGE, **here)
         assert set(done.verdicts().values()) == {"done"}, done.said[-2000:]
-        Stage(tmp_path, maintenance_tasks=BACK, task_consent=BACK, **here)
+        Stage(places[2], maintenance_tasks=BACK, task_consent=BACK, **here)
     sent = {path.rpartition("/")[0].rpartition("/")[2]: body for _host, path, body in posts.heard[:3]}
     (limit,), (challenge,) = sent["http_ratelimit"]["rules"], sent["http_request_firewall_custom"]["rules"]
     assert (limit["action"], limit["ratelimit"]["characteristics"][0]) == ("block", "ip.src")
