@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: workload_change
-short_description: Restart, scale, configure or autoscale one workload, for good or for a time
+short_description: Restart, scale, configure, autoscale, pin or return one workload, for good or for a time
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
@@ -26,10 +26,12 @@ options:
       - V(scaled) sets the replicas.
       - V(configured) sets environment variables and resources of one container.
       - V(autoscaled) creates a HorizontalPodAutoscaler, or corrects the one that is there.
+      - V(pinned) has one container run another version of its image, for when the usual way back cannot be used.
+      - V(undone) gives the workload the pods of an earlier revision again, as a whole.
       - V(reverted) puts back what is temporary. Without O(name) and O(everything) that is what is overdue in the
         namespace, and it is not waited for.
     type: str
-    choices: [restarted, scaled, configured, autoscaled, reverted]
+    choices: [restarted, scaled, configured, autoscaled, pinned, undone, reverted]
     required: true
   namespace:
     description: Namespace of the workload.
@@ -80,8 +82,18 @@ options:
     type: bool
     default: false
   container:
-    description: Container to configure. May be left out if there is only one.
+    description: Container to configure or to pin. May be left out if there is only one.
     type: str
+  version:
+    description:
+      - Tag or digest that the container is to run, such as V(v1.4.0). Required with O(state=pinned). The repository of
+        the image stays.
+    type: str
+  revision:
+    description:
+      - Number of the ReplicaSet or ControllerRevision, as C(kubectl rollout history) tells it. Required with
+        O(state=undone). Kubernetes gives the revision a new number then.
+    type: int
   env:
     description: Environment variables and their values. Secrets do not belong here, but in a Secret.
     type: dict
@@ -122,7 +134,7 @@ options:
             of one that is there stay.
         type: int
   temporary:
-    description: Put it back after a time. Not with O(state=restarted), which leaves nothing to be put back.
+    description: Put it back after a time. Not with O(state=restarted), O(state=pinned) and O(state=undone).
     type: dict
     suboptions:
       for:
@@ -182,7 +194,7 @@ attributes:
     support: full
     details:
       - With O(state=restarted) only if O(after_change_of) or O(since) says what for. With O(temporary) a second run
-        lengthens the time.
+        lengthens the time. With O(state=undone) the number is gone once it was done, and a second run is refused.
 notes:
   - A change for good does not outlive the next release, unless its source says the same. Only the replicas of a live
     colour are copied by M(runbook.release.helm_bluegreen), and so are those of a temporary change, which the new colour
@@ -243,6 +255,21 @@ EXAMPLES = r"""
     namespace: shop
     name: shop-worker
     autoscaler: {min: 3, max: 20, cpu: 70}
+
+- name: Run the version before, when a release cannot go back by itself
+  runbook.release.workload_change:
+    state: pinned
+    namespace: shop
+    name: shop-api
+    components: "{{ release_components }}"
+    version: v1.4.0
+
+- name: Return to a revision by its number
+  runbook.release.workload_change:
+    state: undone
+    namespace: shop
+    name: shop-worker
+    revision: 3
 
 - name: Put back what is overdue
   runbook.release.workload_change:
@@ -338,7 +365,7 @@ CONFIGURES = ("env", "unset", "append", "resources")
 
 
 def argument_spec() -> ArgumentSpec:
-    states = ["restarted", "scaled", "configured", "autoscaled", "reverted"]
+    states = ["restarted", "scaled", "configured", "autoscaled", "pinned", "undone", "reverted"]
     own = ArgumentSpec(
         {
             "state": {"type": "str", "choices": states, "required": True},
@@ -351,6 +378,8 @@ def argument_spec() -> ArgumentSpec:
             "replicas": {"type": "int"},
             "contain": {"type": "bool", "default": False},
             "container": {"type": "str"},
+            "version": {"type": "str"},
+            "revision": {"type": "int"},
             "env": {"type": "dict"},
             "unset": {"type": "list", "elements": "str"},
             "append": {"type": "dict"},
@@ -374,6 +403,8 @@ def argument_spec() -> ArgumentSpec:
             ("state", "scaled", ["replicas"]),
             ("state", "configured", CONFIGURES, True),
             ("state", "autoscaled", ["autoscaler"]),
+            ("state", "pinned", ["version"]),
+            ("state", "undone", ["revision"]),
         ],
         mutually_exclusive=[("after_change_of", "since")],
     )

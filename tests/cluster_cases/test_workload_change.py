@@ -230,6 +230,21 @@ def test_an_autoscaler_is_there_for_a_time_and_another_gets_new_bounds(client: K
     assert ((client.get(HPA, "other", SPACE) or {})["spec"]["maxReplicas"], size(client)) == (3, 2)
 
 
+def test_a_workload_is_pinned_to_a_version_and_returns_to_a_numbered_revision(client: KubeClient) -> None:
+    def image() -> str:
+        return str(api(client)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    number = int(api(client)["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+    pinned = did(state="pinned", version="6.9.3")
+    assert pinned["after"] == {"Deployment api image of app": "localhost/podinfo:6.9.3"}
+    assert image() == "localhost/podinfo:6.9.3"
+    assert not did(state="pinned", version="6.9.3")["changed"]
+    assert "has no revision 99; there is" in refused(state="undone", revision=99)
+    back = did(state="undone", revision=number)
+    assert back["plan"] == [f"return Deployment api to revision {number} (localhost/podinfo:6.9.2)"]
+    assert image() == "localhost/podinfo:6.9.2"
+
+
 def test_scale_yml_first_puts_back_what_is_overdue_and_records_what_it_did(client: KubeClient, tmp_path: Path) -> None:
     did(state="scaled", replicas=3, temporary={"for": "1s"})
     component = {"name": "backend", "replicas": 2, "workloads": [{"name": "other"}], "source": {"kind": "image"}}

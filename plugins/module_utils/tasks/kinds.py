@@ -33,6 +33,7 @@ _TOKENS = ("token_file", "token_environment", "token_secret", "token_header")
 _TABLES = ("tables", "indexes", "analyze", "unless_within")
 _SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
 _CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "after_change_of", "since")
+_BACK = ("version", "revision")
 
 KINDS: dict[str, Kind] = {
     "database": Kind(
@@ -42,7 +43,7 @@ KINDS: dict[str, Kind] = {
     "cache": Kind(("server", "do"), ("pattern", "everything", "queues", "key", "value", "ttl", "timeout")),
     "workload": Kind(
         ("name", "do"),
-        (*_CHANGES, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
+        (*_CHANGES, *_BACK, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
         temporary=("scale", "configure", "autoscale"),
     ),
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "timeout")),
