@@ -212,6 +212,16 @@ def put_back(obj: Obj, is_due: Callable[[Obj], bool]) -> Undone:
     return Undone([*ops_between(obj, after), *mark_ops(obj, marks)], said, left, scalers, after)
 
 
+def for_good(obj: Obj) -> Obj:
+    """The object as it will be when what is temporary about it was put back."""
+    if TEMPORARY not in marks_of(obj):
+        return obj
+    try:
+        return put_back(obj, lambda record: True).after
+    except ValueError:
+        return obj
+
+
 def _undo(
     obj: Obj, after: Obj, field: Obj, marks: dict[str, str | None], said: list[str], left: list[str], any_size: bool
 ) -> None:
