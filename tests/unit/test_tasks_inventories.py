@@ -38,7 +38,14 @@ CLAUSE = re.compile(r"[A-Z]+-\d{3}")
 SUNDAY_AT_THREE = 1_790_478_000.0
 
 SERVER = {"server": {"host": "db.example.com", "user": "owner"}}
-DOES = {"restart": "restarted", "scale": "scaled", "configure": "configured", "autoscale": "autoscaled"}
+DOES = {
+    "restart": "restarted",
+    "scale": "scaled",
+    "configure": "configured",
+    "autoscale": "autoscaled",
+    "pin": "pinned",
+    "undo": "undone",
+}
 
 Given = Mapping[str, Any]
 
