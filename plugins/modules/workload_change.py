@@ -323,6 +323,13 @@ left:
   elements: str
   returned: success with O(state=reverted)
   sample: ["Deployment shop-api-blue: replicas are 7 and were set to 10, so somebody else changed them"]
+went:
+  description:
+    - What went back by itself since a run last recorded it. A run of a release or of tasks writes it into its ledger.
+  type: list
+  elements: str
+  returned: success with O(state=reverted)
+  sample: ["Deployment shop-api-blue: replicas are 3 again since 2026-11-21T18:00:02Z"]
 seconds:
   description: How long it took.
   type: float

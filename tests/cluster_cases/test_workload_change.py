@@ -173,6 +173,7 @@ def test_a_change_for_a_time_goes_back_by_a_job_that_leaves_with_all_it_had(clie
     seen(client, lambda: variables(client) == {"LOG_LEVEL": "info", "BLOCKED": "a,b"})
     assert api(client)["spec"] == before
     assert "runbook.release/temporary" not in api(client)["metadata"]["annotations"]
+    assert "Deployment api: LOG_LEVEL of app is 'info' again" in did(state="reverted", name=None)["went"][0]
     name = "put-back-deployment-api"
 
     def ended() -> bool:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 Obj = dict[str, Any]
 
 TEMPORARY = "runbook.release/temporary"
+WENT_BACK = "runbook.release/went-back"
 PAUSED = "runbook.release/paused"
 REMEMBERED = "runbook.release/replicas"
 CREATED = "runbook.release/created"
@@ -241,6 +242,22 @@ def _undo(
         left.append(
             f"{head}: {shown(field, now)} now and set to {shown(field, given)} before, so it was changed by others"
         )
+
+
+def told_of(obj: Mapping[str, Any]) -> list[Obj]:
+    """What went back by itself and no run has recorded yet."""
+    try:
+        told = json.loads(marks_of(obj).get(WENT_BACK) or "[]")
+    except ValueError:
+        return []
+    return told if isinstance(told, list) else []
+
+
+def telling(obj: Mapping[str, Any], undone: Undone, at: str) -> list[Obj]:
+    """The same patch, which also leaves on the object when that was, for the next run to record."""
+    told = [*told_of(obj), {"at": at, "said": undone.said, "left": undone.left}]
+    place = "/metadata/annotations/" + WENT_BACK.replace("/", "~1")
+    return [*undone.ops, {"op": "add", "path": place, "value": json.dumps(told, sort_keys=True)}]
 
 
 def until_of(records: Mapping[str, Obj]) -> list[str]:

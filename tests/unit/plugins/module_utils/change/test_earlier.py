@@ -93,6 +93,8 @@ def test_the_pods_of_a_numbered_revision_come_back_as_a_whole(kept: Any) -> None
     assert draft.told("was") == {"Deployment api image of app": "shop:5"}
     assert draft.told("set") == {"Deployment api image of app": "shop:3"}
     assert not undone(want("undone", revision=3), after, API, [kept(3, "shop:3")]).changes
+    with pytest.raises(AssertionError, match="test of /spec/template"):
+        patched(deployment(image="shop:6"), draft.ops())
 
 
 def test_a_number_that_is_none_of_its_own_is_refused_with_those_there_are() -> None:
