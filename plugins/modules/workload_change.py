@@ -197,8 +197,7 @@ attributes:
         lengthens the time. With O(state=undone) the number is gone once it was done, and a second run is refused.
 notes:
   - A change for good does not outlive the next release, unless its source says the same. Only the replicas of a live
-    colour are copied by M(runbook.release.helm_bluegreen), and so are those of a temporary change, which the new colour
-    then keeps.
+    colour are copied by M(runbook.release.helm_bluegreen), which refuses to copy those of a temporary change.
   - Needs the RBAC verbs C(list), C(watch) and C(patch) for C(deployments.apps), C(statefulsets.apps) and
     C(daemonsets.apps), C(list) and C(watch) for C(replicasets.apps), C(controllerrevisions.apps), C(pods) and
     C(events), C(list), C(create), C(patch) and C(delete) for C(horizontalpodautoscalers.autoscaling), C(list) for

@@ -69,8 +69,8 @@ def _copied(want: Want, subject: Subject) -> tuple[str, ...]:
     if not subject.colour or not want.seconds:
         return ()
     return (
-        f"A release of {subject.component} in this time copies its {want.replicas} pods to its own colour, where "
-        "nothing goes back by itself",
+        f"A release of {subject.component} in this time is refused until it is put back: it would copy the "
+        f"{want.replicas} pods to its own colour, for good",
     )
 
 

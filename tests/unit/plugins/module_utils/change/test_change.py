@@ -299,7 +299,7 @@ def test_one_colour_gets_no_autoscaler_for_good() -> None:
 
 
 def test_what_a_release_makes_of_it_is_told() -> None:
-    assert "copies its 10 pods" in draft("scaled", deployment(), subject=LIVE, replicas=10, seconds=60).warnings[0]
+    assert "would copy the 10 pods" in draft("scaled", deployment(), subject=LIVE, replicas=10, seconds=60).warnings[0]
     assert "only until" in draft("configured", deployment(), subject=LIVE, env={"A": "b"}).warnings[0]
 
 
