@@ -9,8 +9,7 @@ from collections.abc import Iterable
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.postgres.age import seconds
-from ansible_collections.runbook.release.plugins.module_utils.window.spans import words
+from ansible_collections.runbook.release.plugins.module_utils.window.spans import optional, words
 
 DOCUMENTATION = r"""
 name: recovery
@@ -68,7 +67,7 @@ def recovery(
     """Seconds in, seconds and one sentence out."""
     rto, rpo = round(float(end) - float(began), 1), round(max(map(float, lost), default=0.0), 1)
     try:
-        objectives = [(rto, seconds(time or None, "recovery_time")), (rpo, seconds(point or None, "recovery_point"))]
+        objectives = [(rto, optional("recovery_time", time or None)), (rpo, optional("recovery_point", point or None))]
     except ReleaseError as error:
         raise AnsibleFilterError(str(error)) from error
     told = [_judged(reached, objective) for reached, objective in objectives]

@@ -123,7 +123,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
-from ansible_collections.runbook.release.plugins.module_utils.window.spans import seconds
+from ansible_collections.runbook.release.plugins.module_utils.window.spans import optional
 
 
 def argument_spec() -> ArgumentSpec:
@@ -145,8 +145,7 @@ def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     params = module.params
     with failing_cleanly(module):
-        given = params["unless_valid_for"]
-        enough = None if given is None else seconds("unless_valid_for", given)
+        enough = optional("unless_valid_for", params["unless_valid_for"])
         request = Request(params["namespace"], params["name"], enough, params["timeout"])
         client = kube_client(module)
         with journal(client, Run.of(params["run"]), module.warn) as book:

@@ -259,7 +259,6 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.postgres import age
 from ansible_collections.runbook.release.plugins.module_utils.postgres.decide import Request
 from ansible_collections.runbook.release.plugins.module_utils.postgres.manifest import LEVELS
 from ansible_collections.runbook.release.plugins.module_utils.postgres.operate import operate
@@ -274,6 +273,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.retention
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
+from ansible_collections.runbook.release.plugins.module_utils.window.spans import optional
 
 if t.TYPE_CHECKING:
     from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
@@ -341,8 +341,8 @@ def request_of(module: AnsibleModule) -> Request:
         recipients=tuple(encryption.get("recipients") or ()),
         identity_file=encryption.get("identity_file") or "",
         pin=params["pin"] or "",
-        younger_than=age.seconds(params["if_younger_than"], "if_younger_than"),
-        proof_within=age.seconds(params["proof_within"], "proof_within"),
+        younger_than=optional("if_younger_than", params["if_younger_than"]),
+        proof_within=optional("proof_within", params["proof_within"]),
         policy=policy_of(keep) if params["state"] == "pruned" else None,
         way_back=tuple(params["way_back"]),
         check=module.check_mode,
@@ -350,7 +350,7 @@ def request_of(module: AnsibleModule) -> Request:
 
 
 def policy_of(keep: dict[str, t.Any]) -> Policy:
-    within = age.seconds(keep["within"], "keep.within")
+    within = optional("keep.within", keep["within"])
     return Policy(**{**keep, "within": None if within is None else timedelta(seconds=within)})
 
 

@@ -169,6 +169,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_option,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.store.reach import STORE_OPTIONS, store_of
+from ansible_collections.runbook.release.plugins.module_utils.window.spans import optional
 
 
 def argument_spec() -> ArgumentSpec:
@@ -214,7 +215,7 @@ def listed(params: t.Mapping[str, t.Any], system: str) -> dict[str, t.Any]:
 
 
 def demands(params: t.Mapping[str, t.Any], backups: Sequence[Manifest], now: datetime) -> dict[str, t.Any]:
-    within, allowed = (age.seconds(params[name], name) for name in ("proof_within", "recovery_point"))
+    within, allowed = (optional(name, params[name]) for name in ("proof_within", "recovery_point"))
     result = {"proven": age.proof(backups, now, params["proof"], within).report()}
     if allowed is not None:
         result["recovery"] = age.recovery_point(backups, now, allowed).report()

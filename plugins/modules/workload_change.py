@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: workload_change
-short_description: Restart, scale, configure, autoscale or isolate one workload, for good or for a time
+short_description: Restart, scale, configure, autoscale, isolate, pin or return one workload
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
@@ -28,10 +28,12 @@ options:
       - V(autoscaled) creates a HorizontalPodAutoscaler, or corrects the one that is there.
       - V(isolated) parts its pods from everything but the peers of O(allow), by a NetworkPolicy that is there for a
         time only. It goes with the workload, too.
+      - V(pinned) has one container run another version of its image, for when the usual way back cannot be used.
+      - V(undone) gives the workload the pods of an earlier revision again, as a whole.
       - V(reverted) puts back what is temporary. Without O(name) and O(everything) that is what is overdue in the
         namespace, and it is not waited for.
     type: str
-    choices: [restarted, scaled, configured, autoscaled, isolated, reverted]
+    choices: [restarted, scaled, configured, autoscaled, isolated, pinned, undone, reverted]
     required: true
   namespace:
     description: Namespace of the workload.
@@ -82,8 +84,18 @@ options:
     type: bool
     default: false
   container:
-    description: Container to configure. May be left out if there is only one.
+    description: Container to configure or to pin. May be left out if there is only one.
     type: str
+  version:
+    description:
+      - Tag or digest that the container is to run, such as V(v1.4.0). Required with O(state=pinned). The repository of
+        the image stays.
+    type: str
+  revision:
+    description:
+      - Number of the ReplicaSet or ControllerRevision, as C(kubectl rollout history) tells it. Required with
+        O(state=undone). Kubernetes gives the revision a new number then.
+    type: int
   env:
     description: Environment variables and their values. Secrets do not belong here, but in a Secret.
     type: dict
@@ -139,7 +151,7 @@ options:
         elements: dict
   temporary:
     description:
-      - Put it back after a time. Not with O(state=restarted), which leaves nothing to be put back. Required with
+      - Put it back after a time. Not with O(state=restarted), O(state=pinned) and O(state=undone). Required with
         O(state=isolated).
     type: dict
     suboptions:
@@ -200,14 +212,13 @@ attributes:
     support: full
     details:
       - With O(state=restarted) only if O(after_change_of) or O(since) says what for. With O(temporary) a second run
-        lengthens the time.
+        lengthens the time. With O(state=undone) the number is gone once it was done, and a second run is refused.
 notes:
   - Whether a NetworkPolicy keeps anybody out is up to the network of the cluster, and so is what becomes of connections
     that stand. Policies add up, so what another one lets through stays let through; a warning names it. Ask from
     outside whether it helped.
   - A change for good does not outlive the next release, unless its source says the same. Only the replicas of a live
-    colour are copied by M(runbook.release.helm_bluegreen), and so are those of a temporary change, which the new colour
-    then keeps.
+    colour are copied by M(runbook.release.helm_bluegreen), which refuses to copy those of a temporary change.
   - Needs the RBAC verbs C(list), C(watch) and C(patch) for C(deployments.apps), C(statefulsets.apps) and
     C(daemonsets.apps), C(list) and C(watch) for C(replicasets.apps), C(controllerrevisions.apps), C(pods) and
     C(events), C(list), C(create), C(patch) and C(delete) for C(horizontalpodautoscalers.autoscaling), C(list) for
@@ -277,6 +288,21 @@ EXAMPLES = r"""
     temporary: {for: 4h, reason: incident 18}
     image: registry.example/python:3.13-slim
 
+- name: Run the version before, when a release cannot go back by itself
+  runbook.release.workload_change:
+    state: pinned
+    namespace: shop
+    name: shop-api
+    components: "{{ release_components }}"
+    version: v1.4.0
+
+- name: Return to a revision by its number
+  runbook.release.workload_change:
+    state: undone
+    namespace: shop
+    name: shop-worker
+    revision: 3
+
 - name: Put back what is overdue
   runbook.release.workload_change:
     state: reverted
@@ -329,6 +355,13 @@ left:
   elements: str
   returned: success with O(state=reverted)
   sample: ["Deployment shop-api-blue: replicas are 7 and were set to 10, so somebody else changed them"]
+went:
+  description:
+    - What went back by itself since a run last recorded it. A run of a release or of tasks writes it into its ledger.
+  type: list
+  elements: str
+  returned: success with O(state=reverted)
+  sample: ["Deployment shop-api-blue: replicas are 3 again since 2026-11-21T18:00:02Z"]
 seconds:
   description: How long it took.
   type: float
@@ -373,7 +406,7 @@ CONFIGURES = ("env", "unset", "append", "resources")
 
 
 def argument_spec() -> ArgumentSpec:
-    states = ["restarted", "scaled", "configured", "autoscaled", "isolated", "reverted"]
+    states = ["restarted", "scaled", "configured", "autoscaled", "isolated", "pinned", "undone", "reverted"]
     own = ArgumentSpec(
         {
             "state": {"type": "str", "choices": states, "required": True},
@@ -386,6 +419,8 @@ def argument_spec() -> ArgumentSpec:
             "replicas": {"type": "int"},
             "contain": {"type": "bool", "default": False},
             "container": {"type": "str"},
+            "version": {"type": "str"},
+            "revision": {"type": "int"},
             "env": {"type": "dict"},
             "unset": {"type": "list", "elements": "str"},
             "append": {"type": "dict"},
@@ -411,6 +446,8 @@ def argument_spec() -> ArgumentSpec:
             ("state", "configured", CONFIGURES, True),
             ("state", "autoscaled", ["autoscaler"]),
             ("state", "isolated", ["temporary"]),
+            ("state", "pinned", ["version"]),
+            ("state", "undone", ["revision"]),
         ],
         mutually_exclusive=[("after_change_of", "since")],
     )

@@ -174,6 +174,7 @@ def test_a_change_for_a_time_goes_back_by_a_job_that_leaves_with_all_it_had(clie
     seen(client, lambda: variables(client) == {"LOG_LEVEL": "info", "BLOCKED": "a,b"})
     assert api(client)["spec"] == before
     assert "runbook.release/temporary" not in api(client)["metadata"]["annotations"]
+    assert "Deployment api: LOG_LEVEL of app is 'info' again" in did(state="reverted", name=None)["went"][0]
     name = "put-back-deployment-api"
 
     def ended() -> bool:
@@ -261,6 +262,21 @@ def test_a_workload_is_isolated_for_a_time_and_what_a_killed_run_left_the_next_o
     did(**asked, temporary={"for": "8s"}, **IMAGE)
     seen(client, lambda: not policy(), Watch(NETWORKPOLICY, SPACE))
     assert "runbook.release/temporary" not in api(client)["metadata"]["annotations"]
+
+
+def test_a_workload_is_pinned_to_a_version_and_returns_to_a_numbered_revision(client: KubeClient) -> None:
+    def image() -> str:
+        return str(api(client)["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    number = int(api(client)["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+    pinned = did(state="pinned", version="6.9.3")
+    assert pinned["after"] == {"Deployment api image of app": "localhost/podinfo:6.9.3"}
+    assert image() == "localhost/podinfo:6.9.3"
+    assert not did(state="pinned", version="6.9.3")["changed"]
+    assert "has no revision 99; there is" in refused(state="undone", revision=99)
+    back = did(state="undone", revision=number)
+    assert back["plan"] == [f"return Deployment api to revision {number} (localhost/podinfo:6.9.2)"]
+    assert image() == "localhost/podinfo:6.9.2"
 
 
 def test_scale_yml_first_puts_back_what_is_overdue_and_records_what_it_did(client: KubeClient, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ DOES = {
     "configure": "configured",
     "autoscale": "autoscaled",
     "isolate": "isolated",
+    "pin": "pinned",
+    "undo": "undone",
     "revert": "reverted",
 }
 PAGES = {"open": "open", "close": "closed"}
@@ -68,14 +70,12 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
         case "workload":
             temporary = {"temporary": {"for": f"{of_task.seconds:.0f}s"}} if of_task.seconds else {}
             return workload_change, {"state": DOES[options.pop("do")], **temporary, **options}
-        case "certificate":
-            return certificate_renew, options
+        case "certificate" | "volume":
+            return (certificate_renew if of_task.kind == "certificate" else volume_claim), options
         case "paging":
             until = {"for": f"{of_task.seconds:.0f}"} if of_task.seconds else {}
             without_login = without(without(options, "namespace"), "authorization_environment")
             return paging_window, {"state": PAGES[without_login.pop("do")], "name": "shop", **until, **without_login}
-        case "volume":
-            return volume_claim, options
         case "pipeline":
             token = {"token": options.pop("token_environment")}
             return pipeline, {**without(options, "namespace"), **token}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..rollout.model import WORKLOADS, Key, key_of
 from .keeper import dismiss
 from .observe import CREATES, KINDS, Have, Temporary, observe, readable, target_of, temporary, with_records
 from .operate import wait_ready
-from .put_back import CREATED, PAUSED, Undone, put_back, records_of, title_of
+from .put_back import CREATED, PAUSED, WENT_BACK, Undone, mark_ops, put_back, records_of, title_of, told_of
 from .subject import resolve
 from .want import Want
 
@@ -46,6 +47,7 @@ class Outcome:
     temporary: Sequence[Temporary]
     paused: Sequence[str]
     seconds: float
+    went: Sequence[str] = ()
 
     @property
     def left(self) -> list[str]:
@@ -60,6 +62,7 @@ class Outcome:
             "changed": bool(self.returns),
             "plan": [text for one in self.returns for text in one.undone.said],
             "left": self.left,
+            "went": list(self.went),
             "temporary": [one.report() for one in self.temporary],
             "seconds": round(self.seconds, 2),
             **self._sides(),
@@ -93,6 +96,7 @@ def revert(client: KubeClient, want: Want, book: Book) -> Outcome:
         for obj in concerned
         if PAUSED in annotations_of(obj)
     ]
+    went = _record_what_went(client, want.namespace, have, book)
     written: dict[Key, int] = {}
     for one in returns:
         with book.step(machine.put_back(name_of(one.obj)), list(records[title_of(one.obj)]), one.undone.said) as done:
@@ -104,7 +108,18 @@ def revert(client: KubeClient, want: Want, book: Book) -> Outcome:
         wait_ready(client, want, written, started, book)
     back = {one.key: _kept(one.obj, is_due) for one in returns}
     still = temporary([back.get(key_of(obj), obj) for obj in have.objects], moment(have.now))
-    return Outcome(returns, still, paused, time.monotonic() - started)
+    return Outcome(returns, still, paused, time.monotonic() - started, went)
+
+
+def _record_what_went(client: KubeClient, namespace: str, have: Have, book: Book) -> list[str]:
+    """What the Job put back is told, and by a run with a ledger recorded; only then the object forgets it."""
+    found = [(obj, told) for obj in have.objects if (told := told_of(obj))]
+    for obj, told in found:
+        if book.fence and not client.dry_run:
+            book.note(machine.went_back(name_of(obj)), after=told)
+            with contextlib.suppress(Conflict):
+                client.json_patch(KINDS[obj["kind"]], name_of(obj), mark_ops(obj, {WENT_BACK: None}), namespace)
+    return [f"{said} since {one['at']}" for _obj, told in found for one in told for said in one["said"]]
 
 
 def _chosen(client: KubeClient, want: Want, have: Have) -> list[Obj]:

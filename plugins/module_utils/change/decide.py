@@ -10,13 +10,16 @@ from typing import Any
 from ..errors import Refused
 from ..helm.headroom import defaults_of, pod_amounts
 from ..helm.objects import MIN_REPLICAS, Obj, annotations_of, meta, name_of, pod_template
+from ..helm.wrap import repository_of
 from ..kube.kinds import HPA
+from ..rollout.images import images_of
 from ..rollout.model import WORKLOADS
+from ..rollout.revisions import number_of, owned, template_of
 from .draft import Draft
 from .observe import Have
 from .put_back import CREATED, PAUSED, container_of, records_of, title_of, value
 from .subject import Subject
-from .want import AUTOSCALED, CONFIGURED, SCALED, Bounds, Settings, Want
+from .want import AUTOSCALED, CONFIGURED, PINNED, SCALED, Bounds, Settings, Want
 
 NEXT_RELEASE = "the next release brings what its source says"
 
@@ -27,6 +30,8 @@ def decide(want: Want, have: Have, subject: Subject) -> Draft:
     _check_awake(obj, want)
     if want.state == CONFIGURED:
         return configured(want, obj, subject)
+    if want.state == PINNED:
+        return pinned(want, obj, subject)
     if want.state == AUTOSCALED and want.bounds:
         return autoscaled(want, want.bounds, have, subject)
     return scaled(want, have, subject)
@@ -64,8 +69,8 @@ def _copied(want: Want, subject: Subject) -> tuple[str, ...]:
     if not subject.colour or not want.seconds:
         return ()
     return (
-        f"A release of {subject.component} in this time copies its {want.replicas} pods to its own colour, where "
-        "nothing goes back by itself",
+        f"A release of {subject.component} in this time is refused until it is put back: it would copy the "
+        f"{want.replicas} pods to its own colour, for good",
     )
 
 
@@ -83,6 +88,47 @@ def configured(want: Want, obj: Obj, subject: Subject) -> Draft:
     lost = f"{subject.title} has this only until {NEXT_RELEASE}"
     warnings = (lost,) if subject.colour and not want.seconds else ()
     return Draft(WORKLOADS[subject.kind], obj, tuple(asked), warnings=warnings)
+
+
+def pinned(want: Want, obj: Obj, subject: Subject) -> Draft:
+    """Another tag or digest of the image it runs; a version never comes from another repository."""
+    container = _container(obj, want.settings.container, want)
+    mark = "@" if want.version.startswith("sha256:") else ":"
+    image = f"{repository_of(str(container['image']))}{mark}{want.version}"
+    field = _field(obj, {"field": "image", "container": str(container["name"])}, image)
+    return Draft(WORKLOADS[subject.kind], obj, (field,), warnings=(_by_hand(subject),))
+
+
+def undone(want: Want, obj: Obj, subject: Subject, revisions: Sequence[Obj]) -> Draft:
+    """The pods of the ReplicaSet or ControllerRevision of that number; ``revisions`` are all of the namespace."""
+    _check_awake(obj, want)
+    if CONFIGURED in records_of(obj):
+        raise Refused(
+            f"{subject.title} is configured for a time, and that would be lost. Nothing was changed",
+            where=want.where,
+            remedy="put that back first (state reverted)",
+        )
+    there = {number_of(one): template_of(one) for one in owned(obj, revisions)}
+    if want.revision not in there:
+        told = "; ".join(f"{number} ({_runs(there[number])})" for number in sorted(there))
+        raise Refused(
+            f"{subject.title} has no revision {want.revision}; there is {told or 'none'}. Nothing was changed",
+            where="option revision",
+            remedy="give the number of one of these",
+        )
+    template, earlier = there[want.revision], f"revision {want.revision} ({_runs(there[want.revision])})"
+    if template == pod_template(obj):
+        return Draft(WORKLOADS[subject.kind], obj)
+    warnings = (_by_hand(subject),)
+    return Draft(WORKLOADS[subject.kind], obj, warnings=warnings, template=template, earlier=earlier)
+
+
+def _runs(template: Obj) -> str:
+    return ", ".join(images_of({"spec": {"template": template}}).values())
+
+
+def _by_hand(subject: Subject) -> str:
+    return f"{subject.title} is not as a release left it any more, which drift.yml tells until {NEXT_RELEASE}"
 
 
 def _container(obj: Obj, name: str, want: Want) -> Obj:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ..helm.objects import Obj, annotations_of, clone, pod_template
 from ..kube.kinds import Kind
 from ..kube.patches import pointer
+from ..rollout.images import images_of
 from .put_back import (
     TEMPORARY,
     assign,
@@ -31,7 +32,8 @@ from .want import Want
 class Draft:
     """``asked`` are all fields that are asked for, also those that are so already; ``marks`` go on the pod template.
 
-    ``create`` is an autoscaler or a NetworkPolicy that is not there yet; ``obj`` is the workload then.
+    ``create`` is an autoscaler or a NetworkPolicy that is not there yet; ``obj`` is the workload then. ``template``
+    are all the pods of ``earlier``, a revision.
     """
 
     kind: Kind
@@ -39,6 +41,8 @@ class Draft:
     asked: tuple[Obj, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
     create: Obj | None = None
+    template: Obj | None = None
+    earlier: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -51,6 +55,10 @@ class Draft:
         return [one for one in self.asked if one["was"] != one["set"]]
 
     @property
+    def changes(self) -> bool:
+        return bool(self.fields or self.marks or self.create or self.template)
+
+    @property
     def after(self) -> Obj:
         after = clone(self.obj)
         if not self.create:
@@ -59,6 +67,9 @@ class Draft:
         return after
 
     def ops(self) -> list[Obj]:
+        if self.template:
+            path, now = pointer("spec", "template"), pod_template(self.obj)
+            return [{"op": "test", "path": path, "value": now}, {"op": "replace", "path": path, "value": self.template}]
         return [*ops_between(self.obj, self.after), *self._mark_template()]
 
     def _mark_template(self) -> list[Obj]:
@@ -79,6 +90,8 @@ class Draft:
     def sentences(self) -> list[str]:
         if self.create:
             return [f"create {title_of(self.create)} for {self.title}: {_purpose(self.create['spec'])}"]
+        if self.template:
+            return [f"return {self.title} to {self.earlier}"]
         restart = [f"restart {self.title}"] if self.marks else []
         return restart + [self._sentence(one) for one in self.fields]
 
@@ -93,6 +106,9 @@ class Draft:
         """Field by field, as they ``was`` or are ``set``."""
         if self.create:
             return {title_of(self.create): "not there" if side == "was" else "there"}
+        if self.template:
+            images = images_of(self.obj if side == "was" else {**self.obj, "spec": {"template": self.template}})
+            return {f"{self.title} image of {name}": image for name, image in images.items()}
         told: dict[str, str | int] = {}
         for one in self.asked:
             value = one[side]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict
 from ..helm.objects import Obj, meta, name_of
-from ..kube.kinds import CONFIGMAP, HPA, NETWORKPOLICY, POD, REPLICASET, SECRET, kind_of
+from ..kube.kinds import CONFIGMAP, DEPLOYMENT, HPA, NETWORKPOLICY, POD, REPLICASET, SECRET, kind_of
 from ..kube.readiness import pods_of
 from ..release import machine
 from ..release.journal import Book
@@ -19,19 +19,19 @@ from ..release.pod_api import moment
 from ..release.pod_keep import present
 from ..rollout.budgets import broken_by, check_budgets, check_rolls
 from ..rollout.judge import Judge
-from ..rollout.model import WORKLOADS, Key
+from ..rollout.model import CONTROLLERREVISION, WORKLOADS, Key
 from ..rollout.record import PATCH
 from ..rollout.shape import Change
 from ..rollout.wait import Told, Waiting
 from . import fresh, room
-from .decide import decide
+from .decide import decide, undone
 from .draft import Draft, Marked, marked
 from .isolate import isolated
 from .keeper import keeper
 from .observe import Have, Temporary, observe, readable, temporary, with_records
 from .put_back import CREATED, title_of
 from .subject import Subject, resolve
-from .want import ISOLATED, RESTARTED, Want
+from .want import ISOLATED, RESTARTED, UNDONE, Want
 
 if TYPE_CHECKING:
     from ..kube.client import KubeClient
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        return bool(self.draft.fields or self.draft.marks or self.draft.create or self.marked.ops)
+        return self.draft.changes or bool(self.marked.ops)
 
     @property
     def ops(self) -> list[Obj]:
@@ -124,12 +124,7 @@ def change(client: KubeClient, want: Want, book: Book) -> Outcome:
 def _plan(client: KubeClient, want: Want, have: Have, subject: Subject) -> Plan:
     workload = have.workloads[subject.key]
     readable(workload)
-    if want.state == RESTARTED:
-        draft = _restart(client, want, have, workload, subject)
-    elif want.state == ISOLATED:
-        draft = isolated(want, workload, subject, client.list(NETWORKPOLICY, want.namespace))
-    else:
-        draft = decide(want, have, subject)
+    draft = _draft(client, want, have, subject)
     readable(draft.obj)
     would = _trial(client, want, draft)
     draft = draft.settled(would)
@@ -143,6 +138,19 @@ def _plan(client: KubeClient, want: Want, have: Have, subject: Subject) -> Plan:
     if until and not want.image:
         warnings.append("Without an image for a Job only the next run, or state reverted, puts it back")
     return Plan(draft, record, until, grown.sentence, (*warnings, *grown.warnings))
+
+
+def _draft(client: KubeClient, want: Want, have: Have, subject: Subject) -> Draft:
+    """What needs more than the workloads is asked for here."""
+    workload = have.workloads[subject.key]
+    if want.state == RESTARTED:
+        return _restart(client, want, have, workload, subject)
+    if want.state == UNDONE:
+        kind = REPLICASET if subject.kind == DEPLOYMENT.kind else CONTROLLERREVISION
+        return undone(want, workload, subject, client.list(kind, want.namespace))
+    if want.state == ISOLATED:
+        return isolated(want, workload, subject, client.list(NETWORKPOLICY, want.namespace))
+    return decide(want, have, subject)
 
 
 def _restart(client: KubeClient, want: Want, have: Have, workload: Obj, subject: Subject) -> Draft:

@@ -3,8 +3,8 @@
 """What is temporary about an object, and how it goes back. Pure; it also runs in a pod, with Python 3.9 and no library.
 
 A field is a dict: ``field`` is ``replicas``, ``minReplicas``, ``maxReplicas``, ``cpu`` (the use an autoscaler keeps),
-or with ``container`` and ``name`` one of ``env``, ``requests`` and ``limits``. ``was`` and ``set`` are its values, None
-where there is none; ``at`` is the place of a variable among the others.
+with ``container`` it is ``image``, and with ``container`` and ``name`` one of ``env``, ``requests`` and ``limits``.
+``was`` and ``set`` are its values, None where there is none; ``at`` is the place of a variable among the others.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 Obj = dict[str, Any]
 
 TEMPORARY = "runbook.release/temporary"
+WENT_BACK = "runbook.release/went-back"
 PAUSED = "runbook.release/paused"
 REMEMBERED = "runbook.release/replicas"
 CREATED = "runbook.release/created"
 HIDDEN = "(hidden)"
 _SECRET = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|_KEY|APIKEY|DSN", re.IGNORECASE)
 _SPEC = ("replicas", "minReplicas", "maxReplicas", "metrics")
-_IN_CONTAINER = ("env", "requests", "limits")
+_IN_CONTAINER = ("image", "env", "requests", "limits")
 
 
 class Undone(NamedTuple):
@@ -75,6 +76,8 @@ def value(obj: Mapping[str, Any], field: Obj) -> Any:
     if field["field"] not in _IN_CONTAINER:
         return obj["spec"].get(field["field"])
     container = container_of(obj, field["container"]) or {}
+    if field["field"] == "image":
+        return container.get("image")
     if field["field"] == "env":
         return next((one for one in container.get("env") or [] if one["name"] == field["name"]), None)
     return ((container.get("resources") or {}).get(field["field"]) or {}).get(field["name"])
@@ -87,6 +90,8 @@ def assign(obj: Obj, field: Obj, wanted: Any) -> None:
         _assign_cpu(obj, wanted)
     elif name not in _IN_CONTAINER:
         _put(obj["spec"], name, wanted)
+    elif name == "image":
+        _put(container_of(obj, field["container"]) or {}, name, wanted)
     elif name == "env":
         _assign_env(container_of(obj, field["container"]) or {}, field, wanted)
     else:
@@ -137,7 +142,8 @@ def _containers(obj: Mapping[str, Any]) -> list[Obj]:
 def named(field: Obj) -> str:
     """How people call the field."""
     if field["field"] in _IN_CONTAINER:
-        name = field["name"] if field["field"] == "env" else f"{field['field']}.{field['name']}"
+        whole = {"image": "image", "env": field.get("name")}
+        name = whole.get(field["field"]) or f"{field['field']}.{field['name']}"
         return f"{name} of {field['container']}"
     return "CPU to keep" if field["field"] == "cpu" else str(field["field"])
 
@@ -161,7 +167,9 @@ def ops_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Obj
     changed_to = _containers(after)
     for index, old in enumerate(_containers(before)):
         new, path = changed_to[index], f"/spec/template/spec/containers/{index}"
-        changed = [op for name in ("env", "resources") for op in _op(f"{path}/{name}", old.get(name), new.get(name))]
+        changed = [
+            op for name in ("image", "env", "resources") for op in _op(f"{path}/{name}", old.get(name), new.get(name))
+        ]
         if changed:
             ops += [{"op": "test", "path": f"{path}/name", "value": old["name"]}, *changed]
     return ops
@@ -205,6 +213,16 @@ def put_back(obj: Obj, is_due: Callable[[Obj], bool]) -> Undone:
     return Undone([*ops_between(obj, after), *mark_ops(obj, marks)], said, left, made, after)
 
 
+def for_good(obj: Obj) -> Obj:
+    """The object as it will be when what is temporary about it was put back."""
+    if TEMPORARY not in marks_of(obj):
+        return obj
+    try:
+        return put_back(obj, lambda record: True).after
+    except ValueError:
+        return obj
+
+
 def _undo(
     obj: Obj, after: Obj, field: Obj, marks: dict[str, str | None], said: list[str], left: list[str], any_size: bool
 ) -> None:
@@ -224,6 +242,22 @@ def _undo(
         left.append(
             f"{head}: {shown(field, now)} now and set to {shown(field, given)} before, so it was changed by others"
         )
+
+
+def told_of(obj: Mapping[str, Any]) -> list[Obj]:
+    """What went back by itself and no run has recorded yet."""
+    try:
+        told = json.loads(marks_of(obj).get(WENT_BACK) or "[]")
+    except ValueError:
+        return []
+    return told if isinstance(told, list) else []
+
+
+def telling(obj: Mapping[str, Any], undone: Undone, at: str) -> list[Obj]:
+    """The same patch, which also leaves on the object when that was, for the next run to record."""
+    told = [*told_of(obj), {"at": at, "said": undone.said, "left": undone.left}]
+    place = "/metadata/annotations/" + WENT_BACK.replace("/", "~1")
+    return [*undone.ops, {"op": "add", "path": place, "value": json.dumps(told, sort_keys=True)}]
 
 
 def until_of(records: Mapping[str, Obj]) -> list[str]:

@@ -16,8 +16,8 @@ import sys
 import time
 from typing import Any
 
-from ..release.pod_api import OVERTAKEN, Api, Failure, rehearse, say, seconds_of
-from .put_back import CREATED, Obj, marks_of, put_back, records_of, until_of
+from ..release.pod_api import OVERTAKEN, Api, Failure, moment, rehearse, say, seconds_of
+from .put_back import CREATED, Obj, marks_of, put_back, records_of, telling, until_of
 
 LONGEST = 30.0
 TROUBLED = 5.0
@@ -57,7 +57,7 @@ def look(api: Any, plan: Obj, obj: Obj, now: float) -> float:
         return min(LONGEST, max(1.0, seconds_of(until_of(records_of(obj))[0]) - now))
     for made in undone.made:
         remove(api, made)
-    api.patch(plan["path"], undone.ops)
+    api.patch(plan["path"], telling(obj, undone, moment(now)))
     for sentence in [*undone.said, *(f"LEFT ALONE: {one}" for one in undone.left)]:
         say(sentence)
     return 0.0

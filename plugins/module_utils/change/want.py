@@ -12,22 +12,21 @@ from typing import Any
 from ..errors import Refused
 from ..release.pod_program import Image
 from ..rollout.model import Key
+from ..window.spans import seconds
 
 RESTARTED, SCALED, CONFIGURED, AUTOSCALED, REVERTED = "restarted", "scaled", "configured", "autoscaled", "reverted"
-ISOLATED = "isolated"
+ISOLATED, PINNED, UNDONE = "isolated", "pinned", "undone"
+FOR_GOOD = (RESTARTED, PINNED, UNDONE, REVERTED)
 
 Given = Mapping[str, Any]
-_SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d)?")
-_SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_VERSION = re.compile(r"\w[\w.-]{0,127}|sha256:[0-9a-f]{64}", re.ASCII)
 
 
-def span(text: str) -> int:
-    """``90``, ``30m``, ``2h`` or ``1d`` in seconds."""
-    found = _SPAN.fullmatch(str(text).strip())
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
-    if not seconds:
-        raise Refused(f"{text!r} is no time", where="option temporary.for", remedy="write it as 90, 30m, 2h or 1d")
-    return seconds
+def time_of(text: str) -> int:
+    """Seconds for which something is temporary."""
+    if not (found := int(seconds("temporary.for", text))):
+        raise Refused(f"temporary.for is {text!r}, which is no time", remedy="write it as 90, 30m, 2h or 1d")
+    return found
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,8 @@ class Want:
     timeout: float = 300
     stable: float = 5
     who: str = ""
+    version: str = ""
+    revision: int = 0
 
     @classmethod
     def of(cls, params: Given) -> Want:
@@ -138,7 +139,7 @@ class Want:
             Settings.of(params),
             Bounds(bounds["min"], bounds["max"], bounds["cpu"]) if bounds else None,
             params["allow"] or {},
-            span(temporary["for"]) if temporary else 0,
+            time_of(temporary["for"]) if temporary else 0,
             temporary.get("reason") or "",
             image,
             params["everything"],
@@ -146,10 +147,12 @@ class Want:
             params["timeout"],
             params["stable"],
             (params["run"] or {}).get("who", ""),
+            params["version"] or "",
+            params["revision"] or 0,
         )
 
     def __post_init__(self) -> None:
-        if self.seconds and self.state in (RESTARTED, REVERTED):
+        if self.seconds and self.state in FOR_GOOD:
             raise Refused(
                 f"What is {self.state} leaves nothing that could be put back",
                 where="option temporary",
@@ -172,6 +175,13 @@ class Want:
                 f"With {self.replicas} replicas {self.name} would stop",
                 where="option replicas",
                 remedy="set contain to true if that is what you want",
+            )
+
+        if self.state == PINNED and not _VERSION.fullmatch(self.version):
+            raise Refused(
+                f"{self.version!r} is neither a tag nor a digest. Nothing was changed",
+                where="option version",
+                remedy="give the tag of the image to go back to, such as v1.4.0, or its digest; its repository stays",
             )
 
     @property

@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..change.put_back import records_of
+from ..change.put_back import TEMPORARY, records_of
+from ..errors import Refused
 from .objects import (
     MIN_REPLICAS,
     REPLICAS,
@@ -132,6 +133,18 @@ def copied(live: t.Iterable[Obj]) -> tuple[str, ...]:
         f"{title(obj)} is scaled only until {record['until']}; the other colour gets as many pods, and keeps them"
         for obj, record in found
     )
+
+
+def refuse_copying(live: t.Iterable[Obj]) -> None:
+    """Before the other colour gets a version; one that has it already must still carry the load."""
+    for obj in live:
+        if record := _for_a_time(obj):
+            raise Refused(
+                f"{title(obj)} is scaled only until {record['until']}, and the other colour would keep its pods for "
+                "good. Nothing was changed",
+                where=f"annotation {TEMPORARY}",
+                remedy="put it back first (scale.yml -e scale_back=true), or scale it for good (without scale_for)",
+            )
 
 
 def _for_a_time(obj: Obj) -> Obj | None:

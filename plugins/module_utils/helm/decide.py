@@ -101,6 +101,7 @@ def _staged(have: Have, want: Want, renderings: Renderings) -> Plan:
         steps = (*hand_over.stopped(have, target, resting), *_to_capacity(colour, counts))
         return Plan(target, steps, counts, rendering, warnings)
     _refuse_weight(have, target, "written to")
+    sizes.refuse_copying(have.colours[have.live].workloads if have.live else ())
     return Plan(target, tuple(_installation(colour, rendering, want, counts)), counts, rendering, warnings)
 
 

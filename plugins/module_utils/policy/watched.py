@@ -20,7 +20,7 @@ from .rules import ALL, ANY, FAILED, Rule
 
 Given = Mapping[str, Any]
 Places = tuple[int, ...]
-Captured: TypeAlias = Callable[[str], "Quantity | None"]
+Captured: TypeAlias = Callable[[str], "Quantity | frozenset[str] | None"]
 _NONE: frozenset[int] = frozenset()
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..errors import Refused
-from ..tor.units import Quantity, UnitError, quantity
 from ..window.spans import words
 from .manifest import NONE, Manifest, reaches, text_of
 
@@ -108,20 +106,6 @@ def report(manifest: Manifest, now: datetime) -> dict[str, Any]:
         "pinned": manifest.pinned,
         "phases": dict(manifest.phases or {}),
     }
-
-
-def seconds(text: str | None, option: str) -> float | None:
-    """``90``, ``1 h``, ``7 d`` as seconds; ``Refused`` names the option."""
-    if text is None:
-        return None
-    try:
-        given = quantity(text)
-        value = float((given if given.unit else Quantity(given.number, "s")).within("s").number)
-    except UnitError as error:
-        raise Refused(f"{option} is no time: {error}", remedy="write it as 30 min, 1 h or 7 d") from error
-    if value < 0:
-        raise Refused(f"{option} is {text}: an age is not negative")
-    return value
 
 
 def _judged(found: Manifest, what: str, old: float, within: float | None) -> Standing:

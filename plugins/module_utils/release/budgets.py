@@ -57,7 +57,7 @@ def _one(stage: str, given: Any, shift: Given, rolling: bool, first: bool) -> Bu
     over = given.get("over") or STOP
     if over not in (STOP, WARN):
         raise Refused(f"{over} does not follow from a budget", where=f"{where}.over", remedy=f"use {STOP} or {WARN}")
-    longest = duration(f"{where}.longest", given["longest"]).total_seconds()
+    longest: float = duration(f"{where}.longest", given["longest"]).total_seconds()
     before = ("backup", "migrate") if rolling else ("backup", "migrate", "deploy", "staged")
     return Budget(stage, longest + _watched(stage, shift, first), over == STOP and stage in before)
 

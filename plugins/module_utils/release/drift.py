@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ..change.put_back import CREATED, TEMPORARY, put_back
+from ..change.put_back import CREATED, for_good
 from ..colours import PREFIX
 from ..helm.objects import HELM_RELEASE, MIN_REPLICAS, Obj, annotations_of, kind_name, labels_of, meta, name_of
 from ..ledger.chain import Entry
@@ -130,7 +130,7 @@ def fingerprint(obj: Obj, sized: Collection[Workload] = ()) -> str:
 
 
 def _content(obj: Obj, sized: Collection[Workload]) -> Obj:
-    obj = _for_good(obj)
+    obj = for_good(obj)
     content = {key: value for key, value in obj.items() if key not in ("apiVersion", "metadata", "status")}
     content["metadata"] = {"labels": labels_of(obj), "annotations": _kept(annotations_of(obj))}
     if isinstance(spec := content.get("spec"), dict):
@@ -143,16 +143,6 @@ def _content(obj: Obj, sized: Collection[Workload]) -> Obj:
         if "template" in content["spec"]:
             content["spec"]["template"] = _template(content["spec"]["template"])
     return content
-
-
-def _for_good(obj: Obj) -> Obj:
-    """The object as it will be when what is temporary about it was put back."""
-    if TEMPORARY not in annotations_of(obj):
-        return obj
-    try:
-        return put_back(obj, lambda record: True).after
-    except ValueError:
-        return obj
 
 
 def _template(template: Any) -> Any:

@@ -108,6 +108,11 @@ def put_back(workload: str) -> str:
     return f"put back {workload}"
 
 
+def went_back(workload: str) -> str:
+    """By itself, when the time was over."""
+    return f"{workload} went back by itself"
+
+
 def maintenance(state: str, entry: str) -> str:
     """``state`` is on or off."""
     return f"maintenance mode of {entry} {state}"

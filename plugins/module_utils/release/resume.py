@@ -110,10 +110,10 @@ def _taken_back(attempt: Attempt, stands: str, want: Want) -> Decision:
 
 
 def gives_up(attempt: Attempt | None, want: Want) -> bool:
-    """Whether the unfinished release is left where it stands, for a version or a restore that mends what it did."""
+    """Whether an unfinished release is left where it stands, for a version, a restore or tasks that mend it."""
     if attempt is None or attempt.kind == RESTORE or want.policy != FORWARD_FIX:
         return False
-    return want.kind == RESTORE or want.version not in ("", attempt.version)
+    return want.kind in (RESTORE, TASKS) or want.version not in ("", attempt.version)
 
 
 def changed_inputs(recorded: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
@@ -126,10 +126,9 @@ def _beside_another(attempt: Attempt, stands: str, story: Story, want: Want) -> 
     """A restore goes on with a restore; a release, a restore and tasks wait for one another."""
     if gives_up(attempt, want):
         return Decision(START, f"{stands}; it is given up, and {want.title} begins")
-    if attempt.kind == RELEASE and want.kind == TASKS:
-        remedy = f"{_ways(attempt)}; then run this again"
-    elif attempt.kind == RELEASE:
-        remedy = f"{_ways(attempt)}; or leave it where it stands with -e release_resume={FORWARD_FIX}; then restore"
+    if attempt.kind == RELEASE:
+        then = "restore" if want.kind == RESTORE else "run this again"
+        remedy = f"{_ways(attempt)}; or leave it where it stands with -e release_resume={FORWARD_FIX}; then {then}"
     elif want.kind == RESTORE and want.policy == "continue":
         _refuse_other_databases(stands, sorted(story.begun.get("inputs") or {}), sorted(want.inputs))
         return Decision(CONTINUE, f"{stands}; it continues")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..change.put_back import TEMPORARY, for_good, records_of
 from ..errors import Refused
 from ..helm.objects import Obj, kind_name
 from ..kube.kinds import Kind
@@ -155,6 +156,7 @@ def decide(want: Want, have: Have, changes: Sequence[Change], began: str) -> Pla
     workloads = [change for change in changes if change.is_workload]
     want.waves.check(change.key for change in workloads)
     _check_secrets(changes)
+    _check_lasting(workloads)
     goes_on = have.unit is not None and have.unit.unfinished
     release = have.unit.release if have.unit and goes_on else began
     steps = [_step(want, have, change, release) for change in changes if change.differs]
@@ -187,8 +189,8 @@ def _step(want: Want, have: Have, change: Change, release: str) -> Step:
 
 
 def _before(change: Change) -> Obj:
-    """What the object was; replicas only when the release is what changes them."""
-    live, would = change.live or {}, change.would or {}
+    """What the object was for good; replicas only when the release is what changes them."""
+    live, would = for_good(change.live) if change.live else {}, change.would or {}
     before = content(live, change.how)
     spec = before.get("spec") or {}
     if change.is_workload and "replicas" in spec and spec["replicas"] == (would.get("spec") or {}).get("replicas"):
@@ -206,6 +208,19 @@ def _check_secrets(changes: Sequence[Change]) -> None:
             where="option source",
             remedy="give it a name with a hash of its content (kustomize: secretGenerator), or change it before",
         )
+
+
+def _check_lasting(workloads: Sequence[Change]) -> None:
+    """What is configured for a time would be what the way back brings again, and then for good."""
+    for change in workloads:
+        record = records_of(change.live).get("configured") if change.live and change.differs else None
+        if record:
+            raise Refused(
+                f"{titled(change.key)} is configured only until {record['until']}, and a way back to that would "
+                "keep it for good. Nothing was changed",
+                where=f"annotation {TEMPORARY}",
+                remedy="put that back first: scale.yml -e scale_back=true",
+            )
 
 
 def workloads_of(unit: Unit) -> list[Key]:

@@ -34,6 +34,13 @@ def revision_of(workload: Obj, revisions: Iterable[Obj]) -> str:
     return name_of(newest) if newest else ""
 
 
+def number_of(revision: Obj) -> int:
+    """By which ``kubectl rollout history`` names it."""
+    if revision["kind"] == "ReplicaSet":
+        return int(annotations_of(revision).get(REVISION) or 0)
+    return int(revision.get("revision") or 0)
+
+
 def newest_of(workload: Mapping[str, Any], mine: Iterable[_O]) -> _O | None:
     """The ControllerRevision a StatefulSet or DaemonSet goes to."""
     wanted = (workload.get("status") or {}).get("updateRevision")

@@ -34,6 +34,7 @@ _TABLES = ("tables", "indexes", "analyze", "unless_within")
 _SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
 _RESTARTS = ("after_change_of", "since")
 _CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "allow", *_RESTARTS)
+_BACK = ("version", "revision")
 _PAGING = ("name", "services", "sender", "matchers", "authorization_environment")
 
 KINDS: dict[str, Kind] = {
@@ -44,7 +45,7 @@ KINDS: dict[str, Kind] = {
     "cache": Kind(("server", "do"), ("pattern", "everything", "queues", "key", "value", "ttl", "timeout")),
     "workload": Kind(
         ("name", "do"),
-        (*_CHANGES, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
+        (*_CHANGES, *_BACK, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
         temporary=("scale", "configure", "autoscale", "isolate"),
     ),
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "rehearse", "issuer_kind", "timeout")),

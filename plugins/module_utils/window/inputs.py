@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import ReleaseError
 
-UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:\d+[dhms])+")
+UNITS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
+_PART = r"(\d+(?:\.\d+)?)(d|h|min|m|s)"
+_DURATION = re.compile(f"(?:{_PART})+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -35,14 +36,14 @@ def fields_of(name: str, given: Any, known: Sequence[str], required: Sequence[st
 
 
 def duration(field: str, given: Any) -> timedelta:
-    """Seconds as a number, or a text like ``90m``, ``1h30m``, ``7d``."""
+    """Seconds as a number, or a text like ``90m``, ``30 min``, ``1h30m``, ``7 d``."""
     text = str(given).replace(" ", "")
     if not isinstance(given, bool):
         if _NUMBER.fullmatch(text):
             return timedelta(seconds=float(text))
         if _DURATION.fullmatch(text):
-            parts = re.findall(r"(\d+)([dhms])", text)
-            return timedelta(seconds=sum(int(number) * UNITS[unit] for number, unit in parts))
+            parts = re.findall(_PART, text)
+            return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
     raise wrong(field, f"is {given!r}, not a duration", "write seconds, or a text like 90m, 1h30m or 7d")
 
 

@@ -12,11 +12,16 @@ from .inputs import duration
 
 
 def seconds(option: str, given: Any) -> float:
-    """``90``, ``10m``, ``1h30m``, ``7d`` as seconds; ``Refused`` names the option."""
+    """``90``, ``10m``, ``30 min``, ``1h30m``, ``7d`` as seconds; ``Refused`` names the option."""
     try:
         return duration(option, given).total_seconds()
     except ReleaseError as error:
         raise Refused(error.what, remedy=error.remedy) from error
+
+
+def optional(option: str, given: Any) -> float | None:
+    """The same of an option that may be left out."""
+    return None if given is None else seconds(option, given)
 
 
 def words(seconds: float) -> str:

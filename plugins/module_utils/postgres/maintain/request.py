@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import Refused
-from ...window.spans import seconds
+from ...window.spans import optional, seconds
 
 VACUUM, REINDEX, END_SESSIONS, SET, TRACK = "vacuum", "reindex", "end_sessions", "set", "track_statements"
 IN_TRANSACTION, IDLE, ACTIVE = "idle_in_transaction", "idle", "active"
@@ -51,13 +51,12 @@ class Request:
         """``Refused`` for an option that what is to be done does not have: it would be left out without a word."""
         _refuse_foreign(params)
         names = ("tables", "indexes", "users", "applications", "databases")
-        within = params["unless_within"]
         return cls(
             do=params["do"],
             database=params["database"],
             **{name: tuple(params[name] or ()) for name in names},
             analyze=params["analyze"],
-            unless_within=None if within is None else seconds("unless_within", within),
+            unless_within=optional("unless_within", params["unless_within"]),
             sessions=params["sessions"],
             older_than=seconds("older_than", params["older_than"] or 0),
             settings=dict(params["settings"] or {}),

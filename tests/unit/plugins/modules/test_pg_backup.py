@@ -119,7 +119,7 @@ def test_once_the_lock_is_lost_nothing_more_is_deleted(store):
         ({"state": "pruned", "store": {"path": "/x"}}, "missing.*keep"),
         ({"id": "a", "server": SOME, "store": {}}, "path, s3"),
         ({"id": "a", "server": SOME, "store": {"path": "/x", "s3": {"bucket": "b"}}}, "mutually exclusive"),
-        ({"id": "a", "server": SOME, "store": {"path": "/x"}, "if_younger_than": "soon"}, "if_younger_than is no time"),
+        ({"id": "a", "server": SOME, "store": {"path": "/x"}, "if_younger_than": "soon"}, "if_younger_than is 'soon'"),
         ({"state": "pruned", "store": {"path": "/x"}, "keep": {}}, "says nothing about which backups"),
         ({"state": "pruned", "store": {"path": "/x"}, "keep": {"last": 1, "min_valid": 0}}, "min_valid is 0"),
         (

@@ -32,7 +32,10 @@ class Untouched:
         ({"state": "autoscaled", "name": "api"}, "autoscaler"),
         ({"state": "autoscaled", "name": "api", "autoscaler": {"min": 3, "max": 2}}, "cannot keep 3 to 2 pods"),
         ({"state": "restarted", "name": "api", "temporary": {"for": "1h"}}, "nothing that could be put back"),
-        ({"state": "scaled", "name": "api", "replicas": 2, "temporary": {"for": "soon"}}, "is no time"),
+        ({"state": "pinned", "name": "api"}, "version"),
+        ({"state": "pinned", "name": "api", "version": "evil.example/shop:1"}, "neither a tag nor a digest"),
+        ({"state": "undone", "name": "api"}, "revision"),
+        ({"state": "scaled", "name": "api", "replicas": 2, "temporary": {"for": "soon"}}, "temporary.for is 'soon'"),
         ({"state": "scaled", "name": "api", "replicas": 2, "temporary": {"reason": "x"}}, "for"),
     ],
 )

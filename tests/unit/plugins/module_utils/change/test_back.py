@@ -12,7 +12,13 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.change.back import revert
 from ansible_collections.runbook.release.plugins.module_utils.change.decide import decide
 from ansible_collections.runbook.release.plugins.module_utils.change.draft import marked
-from ansible_collections.runbook.release.plugins.module_utils.change.put_back import PAUSED, put_back, records_of
+from ansible_collections.runbook.release.plugins.module_utils.change.put_back import (
+    PAUSED,
+    WENT_BACK,
+    put_back,
+    records_of,
+    telling,
+)
 from ansible_collections.runbook.release.plugins.module_utils.change.subject import Subject
 from ansible_collections.runbook.release.plugins.module_utils.change.want import Want
 from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict, ReleaseError
@@ -51,8 +57,8 @@ class Cluster:
             raise Conflict(str(error)) from None
         return self.objects[kind.kind, name]
 
-    def revert(self, **more: Any) -> Obj:
-        return revert(self, Want("reverted", "shop", **more), Book()).report()  # type: ignore[arg-type]
+    def revert(self, book: Book | None = None, **more: Any) -> Obj:
+        return revert(self, Want("reverted", "shop", **more), book or Book()).report()  # type: ignore[arg-type]
 
 
 def larger(name: str = "api", **more: Any) -> Obj:
@@ -67,6 +73,31 @@ def test_what_is_overdue_is_put_back_and_nobody_waits_for_it() -> None:
     assert (result["changed"], len(result["plan"]), result["temporary"]) == (True, 2, [])
     assert {one["spec"]["replicas"] for one in cluster.objects.values()} == {3}
     assert not cluster.revert()["changed"]
+
+
+class Notes(Book):
+    """Of a run."""
+
+    def __init__(self) -> None:
+        super().__init__(7)
+        self.told: list[tuple[str, Any]] = []
+
+    def note(self, what: str, before: Any = None, after: Any = None) -> None:
+        self.told.append((what, after))
+
+
+def test_what_went_back_by_itself_is_recorded_once_by_the_next_run_with_a_ledger() -> None:
+    obj = larger()
+    cluster = Cluster(patched(obj, telling(obj, put_back(obj, lambda record: True), LATER)))
+    said = f"Deployment api: replicas are 3 again since {LATER}"
+    assert cluster.revert()["went"] == [said], "nobody's ledger, so it stays to be told"
+    notes = Notes()
+    assert cluster.revert(notes)["went"] == [said]
+    expected = [{"at": LATER, "said": ["Deployment api: replicas are 3 again"], "left": []}]
+    assert notes.told == [("api went back by itself", expected)]
+    assert WENT_BACK not in cluster.objects["Deployment", "api"]["metadata"]["annotations"]
+    assert cluster.revert(notes)["went"] == []
+    assert len(notes.told) == 1
 
 
 def test_what_is_not_overdue_stays_and_is_told() -> None:

@@ -19,7 +19,7 @@ from ansible_collections.runbook.release.plugins.module_utils.change.put_back im
     records_of,
 )
 from ansible_collections.runbook.release.plugins.module_utils.change.subject import Subject
-from ansible_collections.runbook.release.plugins.module_utils.change.want import Bounds, Settings, Want, span
+from ansible_collections.runbook.release.plugins.module_utils.change.want import Bounds, Settings, Want, time_of
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.helm.objects import MIN_REPLICAS
 from ansible_collections.runbook.release.plugins.module_utils.release.drift import autoscaled, fingerprint
@@ -299,7 +299,7 @@ def test_one_colour_gets_no_autoscaler_for_good() -> None:
 
 
 def test_what_a_release_makes_of_it_is_told() -> None:
-    assert "copies its 10 pods" in draft("scaled", deployment(), subject=LIVE, replicas=10, seconds=60).warnings[0]
+    assert "would copy the 10 pods" in draft("scaled", deployment(), subject=LIVE, replicas=10, seconds=60).warnings[0]
     assert "only until" in draft("configured", deployment(), subject=LIVE, env={"A": "b"}).warnings[0]
 
 
@@ -317,13 +317,13 @@ def test_a_record_nobody_can_read_is_an_error_and_not_a_loss() -> None:
     ("text", "seconds"), [("90", 90), ("30m", 1800), ("30 min", 1800), ("2h", 7200), ("1d", 86400)]
 )
 def test_spans(text: str, seconds: int) -> None:
-    assert span(text) == seconds
+    assert time_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "soon", "-5", "2 weeks"])
 def test_what_is_no_span_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="is no time"):
-        span(text)
+    with pytest.raises(Refused, match="for is"):
+        time_of(text)
 
 
 def test_options_that_contradict_themselves_are_refused() -> None:

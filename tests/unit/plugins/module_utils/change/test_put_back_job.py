@@ -14,7 +14,12 @@ from ansible_collections.runbook.release.plugins.module_utils.change import put_
 from ansible_collections.runbook.release.plugins.module_utils.change.decide import decide
 from ansible_collections.runbook.release.plugins.module_utils.change.draft import marked
 from ansible_collections.runbook.release.plugins.module_utils.change.keeper import keeper
-from ansible_collections.runbook.release.plugins.module_utils.change.put_back import CREATED, PAUSED, records_of
+from ansible_collections.runbook.release.plugins.module_utils.change.put_back import (
+    CREATED,
+    PAUSED,
+    records_of,
+    told_of,
+)
 from ansible_collections.runbook.release.plugins.module_utils.change.subject import Subject
 from ansible_collections.runbook.release.plugins.module_utils.change.want import Bounds
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import DEPLOYMENT, ROLE
@@ -88,6 +93,7 @@ def test_it_puts_back_at_the_time_and_not_before(scaled: Cluster, capsys: pytest
     assert scaled.now == SECONDS + HOURS
     assert (scaled.api["spec"]["replicas"], records_of(scaled.api)) == (3, {})
     assert "replicas are 3 again" in capsys.readouterr().out
+    assert [one["at"] for one in told_of(scaled.api)] == [LATER]
 
 
 def test_a_time_that_is_lengthened_is_waited_for(scaled: Cluster) -> None:

@@ -63,12 +63,16 @@ def test_a_live_side_that_is_down_stays_live() -> None:
     assert decide(have(down, empty("green")), staged(), both()).target == "green"
 
 
-def test_who_releases_hears_of_pods_that_were_for_a_time() -> None:
+def test_what_is_scaled_for_a_time_is_not_copied_for_good() -> None:
     larger = deployment("shop-blue", {"app": "shop-blue"}, 10, status=10)
     fields = [{"field": "replicas", "was": 3, "set": 10}]
     record = {"scaled": {"until": "2026-11-21T18:00:00Z", "fields": fields}}
     larger["metadata"]["annotations"] = {"runbook.release/temporary": json.dumps(record)}
-    plan = decide(have(running("blue", "1", weight=100, workloads=(larger,)), empty("green")), staged(), both())
+    live = running("blue", "1", weight=100, workloads=(larger,))
+    with pytest.raises(Refused, match="is scaled only until 2026-11-21T18:00:00Z, and the other colour would keep"):
+        decide(have(live, empty("green")), staged(), both())
+    there = running("green", "2")
+    plan = decide(have(live, there), staged(), both())
     assert plan.capacity == {("Deployment", "shop-green"): 10}
     assert "Deployment shop-blue is scaled only until 2026-11-21T18:00:00Z" in plan.warnings[0]
     assert not decide(have(running("blue", "1", weight=100), empty("green")), staged(), both()).warnings

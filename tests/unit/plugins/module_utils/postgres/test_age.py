@@ -43,16 +43,26 @@ def test_the_youngest_proof_of_the_level_counts_not_the_youngest_backup():
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("30 min", 1800), ("1h", 3600), ("7 d", 604800), ("0 s", 0), (None, None)]
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("30 min", 1800),
+        ("1h", 3600),
+        ("7 d", 604800),
+        ("0 s", 0),
+        ("1.5 h", 5400),
+        ("1h30m", 5400),
+        (None, None),
+    ],
 )
 def test_times_are_written_with_units(text, seconds):
-    assert age.seconds(text, "x") == seconds
+    assert spans.optional("x", text) == seconds
 
 
 @pytest.mark.parametrize("text", ["soon", "5 GB", "-1 h", "1 week", ""])
 def test_what_is_no_time_is_refused_naming_the_option(text):
     with pytest.raises(Refused, match="recovery_point is"):
-        age.seconds(text, "recovery_point")
+        spans.optional("recovery_point", text)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(59, "59 s"), (60, "1 min"), (5400, "90 min"), (604800, "7 d")])

@@ -508,6 +508,17 @@ def test_a_run_with_nothing_to_do_gives_up_tasks_as_well(api: Api) -> None:
     assert index(api).attempts[0].verdict == "given up"
 
 
+def test_tasks_wait_for_an_unfinished_release_unless_it_is_left_where_it_stands(api: Api) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    write(api, run, "stage shop: begins")
+    with pytest.raises(Refused, match="has to wait for it"):
+        begin(api.client(), NEXT["tasks"])
+    pinning = replace(NEXT["tasks"], want=replace(TASKS.want, policy="forward"))
+    assert begin(api.client(), pinning)["decision"] == "start"
+    assert [(one.kind, one.verdict) for one in index(api).attempts] == [("release", "failed"), ("tasks", "")]
+    assert ledger(api, run.release)[-2].after["reason"] == "given up for what is to be done"
+
+
 def test_wherever_giving_up_tasks_dies_the_next_run_begins() -> None:
     def doing(api: Api) -> Callable[[], Any]:
         begin(api.client(), TASKS)

@@ -260,8 +260,15 @@ def test_an_interrupted_part_goes_on_going_back(names: tuple[str, ...], rest: bo
         decide(half, told, replace(ALONE, alone=("web",)))
 
 
-@pytest.mark.parametrize("policy", ["continue", "rollback", "ask", "forward"])
-def test_tasks_wait_for_an_unfinished_release_or_restore_and_never_give_it_up(policy: str) -> None:
+def test_tasks_leave_a_release_where_it_stands_only_when_told_and_a_restore_never() -> None:
+    pinning = Want("", kind="tasks", policy="forward")
+    assert "is given up, and what is to be done begins" in decide(UNFINISHED, story(*SHIFTING), pinning).sentence
+    with pytest.raises(Refused, match="Restore s1"):
+        decide(index(restoring()), story(*RESTORING), pinning)
+
+
+@pytest.mark.parametrize("policy", ["continue", "rollback", "ask"])
+def test_tasks_wait_for_an_unfinished_release_or_restore(policy: str) -> None:
     tasks = Want("", kind="tasks", policy=policy)
     with pytest.raises(Refused, match=r"Release r1 of 1\.4\.0.*what is to be done has to wait") as refused:
         decide(UNFINISHED, story(*SHIFTING), tasks)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused
@@ -160,3 +162,27 @@ def test_a_release_that_goes_on_tells_what_was_there_before_it_began() -> None:
     key = ("Deployment", "api")
     assert untouched(key, have(rolled, unit=Unit("id", "2", BEGUN)))["before"] == {"app": "app:1"}
     assert untouched(key, have(rolled, unit=Unit("id", "2", RELEASED)))["before"] == {"app": "app:2"}
+
+
+def for_a_time(live: dict[str, Any], what: str, *fields: dict[str, Any]) -> dict[str, Any]:
+    record = {what: {"until": "2026-11-21T18:00:00Z", "fields": list(fields)}}
+    return with_marks(live, {"runbook.release/temporary": json.dumps(record)})
+
+
+def with_marks(live: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
+    metadata = {**live["metadata"], "annotations": {**live["metadata"]["annotations"], **marks}}
+    return {**live, "metadata": metadata}
+
+
+def test_what_was_scaled_for_a_time_goes_back_to_what_it_is_for_good() -> None:
+    live = for_a_time(workload("api", replicas=10), "scaled", {"field": "replicas", "was": 2, "set": 10})
+    plan = decide(WANT, have(live), [change(live, workload("api", "2", replicas=3))], "id")
+    assert records(plan)["api"].before["spec"]["replicas"] == 2
+
+
+def test_what_is_configured_for_a_time_is_not_what_a_way_back_would_bring() -> None:
+    field = {"field": "env", "container": "app", "name": "LOG_LEVEL", "was": None, "set": {"name": "LOG_LEVEL"}}
+    live = for_a_time(API, "configured", field)
+    with pytest.raises(Refused, match="Deployment api is configured only until 2026-11-21T18:00:00Z"):
+        decide(WANT, have(live), [change(live, NEW_API)], "id")
+    assert decide(WANT, have(live), [change(live, live)], "id").writes == []
