@@ -79,6 +79,16 @@ options:
   matching:
     description: A regular expression. Only lines are kept in which it is found, and O(everything) is read for them.
     type: str
+  follow:
+    description:
+      - Then follow the logs of all containers that run, all at the same time, for at most so many seconds, from their
+        last O(lines) on, or from the next line on. Those that match O(matching) are appended to C(followed.log) in
+        O(path), each as soon as it has come, behind the names of its pod and container.
+      - Pods that start later are not followed. It ends after 10 MiB.
+    type: int
+  until:
+    description: With O(follow), a regular expression. It ends with the first line in which it is found.
+    type: str
   path:
     description: Folder to write to. It is made if it does not exist; files of the same name are overwritten.
     type: path
@@ -91,7 +101,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads everything and writes nothing.
+      - Reads everything, writes nothing, and does not wait for what O(follow) would see.
   diff_mode:
     support: none
   idempotent:
@@ -110,6 +120,16 @@ EXAMPLES = r"""
     entry: {kind: httproute, name: shop}
     path: /var/lib/releases/shop/2026-11-21/evidence
   register: kept
+
+- name: Follow the logs for five minutes, until the migration has ended
+  runbook.release.evidence:
+    name: shop
+    namespace: shop
+    workloads: [{name: shop}, {name: shop-worker}]
+    follow: 300
+    until: migration (done|failed)
+    path: /var/lib/releases/shop/2026-11-21/evidence
+  register: followed
 
 - name: Say why it failed
   ansible.builtin.debug:
@@ -135,6 +155,13 @@ whole:
   description: Whether there was anything, no pod was left out, and everything could be read.
   type: bool
   returned: success
+followed:
+  description:
+    - The C(lines) that were followed and kept, and C(why) it ended. That is V(time), V(until), V(size), or V(ended)
+      where no container runs any more or can be read.
+  type: dict
+  returned: with O(follow), not in check mode
+  sample: {lines: ["shop-7c9b-9kq2m shop: migration done"], why: until}
 files:
   description: Paths of the files, the summary first.
   type: list
@@ -145,9 +172,16 @@ files:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import LOG_LINES, gather, summary, write
+from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import (
+    LOG_LINES,
+    follow_into,
+    gather,
+    summary,
+    write,
+)
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target, observe
 from ansible_collections.runbook.release.plugins.module_utils.kube.excerpt import excerpt, found
+from ansible_collections.runbook.release.plugins.module_utils.kube.follow import Wanted
 from ansible_collections.runbook.release.plugins.module_utils.module import (
     ArgumentSpec,
     failing_cleanly,
@@ -180,10 +214,13 @@ def argument_spec() -> ArgumentSpec:
             "everything": {"type": "bool", "default": False},
             "lines": {"type": "int"},
             "matching": {"type": "str"},
+            "follow": {"type": "int"},
+            "until": {"type": "str"},
             "path": {"type": "path", "required": True},
         },
         required_one_of=[("entry", "workloads")],
         mutually_exclusive=[("entry", "workloads")],
+        required_by={"until": ["follow"]},
     )
     return own.merge(ArgumentSpec(entry), kube_argument_spec())
 
@@ -204,10 +241,23 @@ def reads_all(params: t.Mapping[str, t.Any]) -> bool:
     return bool(params["everything"] or params["matching"] or (params["lines"] or 0) > LOG_LINES)
 
 
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    """What is to be followed; what is no regular expression is refused before anything is read."""
+    wanted = Wanted(params["follow"] or 0, params["lines"] or 0, params["matching"] or "", params["until"] or "")
+    wanted.patterns()
+    return wanted
+
+
+def followed(client: KubeClient, params: t.Mapping[str, t.Any], workloads: tuple[Obj, ...]) -> dict[str, t.Any]:
+    path, seen = follow_into(client, params["namespace"], workloads, wanted_of(params), params["path"])
+    return {"path": path, "unreadable": seen.unreadable, "told": {"lines": seen.lines, "why": seen.why}}
+
+
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
         params, client = module.params, kube_client(module)
+        wanted_of(params)
         colour, workloads = whose(client, params)
         gathered = excerpt(
             gather(client, params["namespace"], workloads, reads_all(params)),
@@ -217,9 +267,16 @@ def main() -> None:
         lines = summary(colour or params["name"], workloads, gathered)
         if params["matching"]:
             lines.append(f"{found(gathered)} lines match {params['matching']}")
-        files = [] if module.check_mode else write(params["path"], lines, gathered)
-        whole = bool(workloads) and not gathered["unreadable"] and not gathered["pods_left_out"]
-        module.exit_json(changed=bool(files), colour=colour, summary=lines, files=files, whole=whole)
+        files, more, unreadable = [], {}, list(gathered["unreadable"])
+        if not module.check_mode:
+            if params["follow"]:
+                seen = followed(client, params, workloads)
+                more, unreadable = {"followed": seen["told"]}, [*unreadable, *seen["unreadable"]]
+                lines += [f"could not be followed: {text}" for text in seen["unreadable"]]
+                lines.append(f"{len(seen['told']['lines'])} lines were followed, until: {seen['told']['why']}")
+            files = write(params["path"], lines, gathered) + ([seen["path"]] if more else [])
+        whole = bool(workloads) and not unreadable and not gathered["pods_left_out"]
+        module.exit_json(changed=bool(files), colour=colour, summary=lines, files=files, whole=whole, **more)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.client import
 from ansible_collections.runbook.release.plugins.module_utils.kube.connection import KubeAuth
 from ansible_collections.runbook.release.plugins.module_utils.kube.evidence import collect, last_words
 from ansible_collections.runbook.release.plugins.module_utils.kube.faults import Asked
+from ansible_collections.runbook.release.plugins.module_utils.kube.follow import Wanted, follow
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import (
     CONFIGMAP,
     DEPLOYMENT,
@@ -290,6 +291,24 @@ def test_logs(client: KubeClient, pod: str) -> None:
     assert client.logs(pod, SPACE, "web", previous=True) == ""
     with pytest.raises(NotFound):
         client.logs("no-such-pod", SPACE, "web")
+
+
+def test_logs_are_followed_as_they_come_until_something_is_said(client: KubeClient, pod: str) -> None:
+    there, written = client.get(POD, pod, SPACE), []
+    assert there
+
+    def said(line: str) -> None:
+        """The line that ends it is only written once following has begun."""
+        if not written:
+            client.exec(pod, SPACE, "web", ["sh", "-c", "echo followed now > /proc/1/fd/1"])
+        written.append(line)
+
+    seen = follow(client, [there], Wanted(60, 1, until="followed now"), said)
+    assert (seen.why, seen.unreadable, written) == ("until", [], seen.lines)
+    assert seen.lines[-1] == f"{pod} web: followed now"
+    began = time.monotonic()
+    assert follow(client, [there], Wanted(1, 0, matching="^never$"), written.append).why == "time"
+    assert time.monotonic() - began < 30
 
 
 def test_exec_returns_exit_code_and_output(client: KubeClient, pod: str) -> None:

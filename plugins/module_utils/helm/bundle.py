@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import ReleaseError
 from ..kube.evidence import collect
+from ..kube.follow import Followed, Wanted, follow
 from ..kube.kinds import POD, REPLICASET
 from ..kube.readiness import pods_of, workload_ready
 from .access import write_private
@@ -19,6 +20,7 @@ from .objects import Obj, name_of, title
 if t.TYPE_CHECKING:
     from ..kube.client import KubeClient
 
+FOLLOWED = "followed.log"
 LAST_LINES = 3
 LOG_LINES = 500
 
@@ -27,11 +29,27 @@ def gather(
     client: KubeClient, namespace: str, workloads: t.Sequence[Obj], everything: bool = False
 ) -> dict[str, t.Any]:
     """Logs, events and conditions of every pod the workloads have, of any revision."""
+    pods = pods_behind(client, namespace, workloads)
+    return collect(client, namespace, pods, workloads, lines=LOG_LINES, everything=everything)
+
+
+def pods_behind(client: KubeClient, namespace: str, workloads: t.Sequence[Obj]) -> list[t.Mapping[str, t.Any]]:
+    """Every pod the workloads have, of any revision."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         listing = pool.submit(client.list, POD, namespace)
         sets = client.list(REPLICASET, namespace)
         pods = {name_of(dict(pod)): pod for one in workloads for pod in pods_of(one, listing.result(), sets)}
-    return collect(client, namespace, list(pods.values()), workloads, lines=LOG_LINES, everything=everything)
+    return list(pods.values())
+
+
+def follow_into(
+    client: KubeClient, namespace: str, workloads: t.Sequence[Obj], wanted: Wanted, folder: str
+) -> tuple[str, Followed]:
+    """The file that each line is in as soon as it has come, and what came."""
+    pods = pods_behind(client, namespace, workloads)
+    [path] = _keep(folder, {FOLLOWED: ""})
+    with open(path, "a", encoding="utf-8", buffering=1) as file:
+        return path, follow(client, pods, wanted, lambda line: file.write(f"{line}\n"))
 
 
 def summary(whose: str, workloads: t.Sequence[Obj], evidence: t.Mapping[str, t.Any]) -> list[str]:
@@ -65,6 +83,10 @@ def write(folder: str, lines: t.Sequence[str], evidence: t.Mapping[str, t.Any]) 
                     contents[f"{pod['name']}.{container['name']}.{suffix}"] = container[which]
     contents["events.txt"] = "".join(_event(event) for event in evidence["events"])
     contents["evidence.json"] = json.dumps(evidence, indent=2, default=str)
+    return _keep(folder, contents)
+
+
+def _keep(folder: str, contents: t.Mapping[str, str]) -> list[str]:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         os.chmod(folder, 0o700)

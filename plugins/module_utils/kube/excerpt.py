@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..errors import Refused
+from .follow import compiled
 
 LOGS = ("log", "previous_log")
 
@@ -17,22 +17,13 @@ def excerpt(evidence: t.Mapping[str, t.Any], lines: int = 0, matching: str = "")
 
     ``Refused`` for what is no regular expression.
     """
-    wanted = _compiled(matching)
+    wanted = compiled("matching", matching)
     return {**evidence, "pods": [_pod(pod, lines, wanted) for pod in evidence["pods"]]}
 
 
 def found(evidence: t.Mapping[str, t.Any]) -> int:
     """How many lines the logs have."""
     return sum(len(one[log].splitlines()) for pod in evidence["pods"] for one in pod["containers"] for log in LOGS)
-
-
-def _compiled(matching: str) -> re.Pattern[str]:
-    try:
-        return re.compile(matching)
-    except re.error as error:
-        raise Refused(
-            f"{matching!r} is no regular expression: {error}", where="matching", remedy="correct it"
-        ) from error
 
 
 def _pod(pod: t.Mapping[str, t.Any], lines: int, wanted: re.Pattern[str]) -> dict[str, t.Any]:

@@ -221,7 +221,7 @@ class _Follower(threading.Thread):
         self.connected = True
         begun = time.monotonic()
         try:
-            for line in _lines(response):
+            for line in lines_of(response):
                 heard = True
                 self._pass_on(asked, json.loads(line))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
@@ -242,7 +242,7 @@ class _Follower(threading.Thread):
             self._events.put(_Event(self._index, name=self.watch.key(obj), obj=now))
 
 
-def _lines(response: t.Any) -> t.Iterator[bytes]:
+def lines_of(response: t.Any) -> t.Iterator[bytes]:
     """Complete lines, each as soon as it has arrived."""
     rest = b""
     for chunk in response.stream(65536):

@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
     "check": Kind(looks=True, listed=True),
     "evidence": Kind(
-        takes=("name", "colour", "entry", "everything", "lines", "matching"),
+        takes=("name", "colour", "entry", "everything", "lines", "matching", "follow", "until"),
         one_of=("workloads", "component"),
         looks=True,
     ),

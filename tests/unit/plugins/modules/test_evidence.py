@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.runbook.release.plugins.module_utils.helm import bundle
+from ansible_collections.runbook.release.plugins.module_utils.kube.follow import Followed, Wanted
 from ansible_collections.runbook.release.plugins.modules import evidence
 
 from ..module_utils.release.test_in_place import FakeCluster
@@ -62,6 +64,30 @@ def test_what_may_be_in_any_line_is_looked_for_in_all_of_them(run: Run, monkeypa
     run(workloads=[{"name": "api"}], lines=501)
     run(workloads=[{"name": "api"}], lines=100)
     assert read == [True, True, False]
+
+
+def test_what_is_followed_is_a_file_of_its_own_and_check_mode_waits_for_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def follow(client: Any, pods: Any, wanted: Wanted, write: Callable[[str], object]) -> Followed:
+        write("api-1 api: done")
+        assert (tmp_path / "kept" / "followed.log").read_text() == "api-1 api: done\n"
+        return Followed("until", ["api-1 api: done"], ["log of api-2: forbidden"])
+
+    monkeypatch.setattr(bundle, "follow", follow)
+    monkeypatch.setattr(bundle, "pods_behind", lambda *asked: [])
+    asked: dict[str, Any] = {"workloads": [{"name": "api"}], "follow": 60, "until": "done"}
+    assert "followed" not in run(**asked, _ansible_check_mode=True)
+    told = run(**asked)
+    assert told["followed"] == {"lines": ["api-1 api: done"], "why": "until"}
+    assert Path(told["files"][-1]).name == "followed.log"
+    assert Path(told["files"][-1]).stat().st_mode & 0o777 == 0o600
+    assert told["summary"][-2:] == [
+        "could not be followed: log of api-2: forbidden",
+        "1 lines were followed, until: until",
+    ]
+    assert told["whole"] is False
+    assert "no regular expression" in run(**{**asked, "until": "("})["msg"]
 
 
 def test_it_has_either_an_entry_or_workloads(run: Run) -> None:
