@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_report_info
-short_description: Say how a PostgreSQL database is doing, about sessions, statements, sizes, bloat, indexes or one plan
+short_description: Say how a PostgreSQL database is doing, or what a query of it says
 version_added: 0.1.0
 author: runbook.release contributors (@runbook-release)
 description:
@@ -24,8 +24,9 @@ options:
         measured where the extension C(pgstattuple) is there, all else is estimated from statistics.
       - V(indexes) lists those nobody uses, duplicates, and invalid ones, of O(database).
       - V(explain) shows how the planner would run O(statement). It is not run.
+      - V(rows) are the first O(most) rows of O(statement), for an extract that is kept. They are returned as they are.
     type: str
-    choices: [sessions, statements, sizes, bloat, indexes, explain]
+    choices: [sessions, statements, sizes, bloat, indexes, explain, rows]
     required: true
   database:
     description: Name of the database.
@@ -41,7 +42,8 @@ options:
     default: mean
   statement:
     description:
-      - The one statement to V(explain). From PostgreSQL 16 on it may have parameters (V($1)) in the place of values.
+      - The one statement to V(explain), or the query whose V(rows) are read. To V(explain), from PostgreSQL 16 on,
+        it may have parameters (V($1)) in the place of values.
     type: str
   most:
     description: How many rows a list has at most.
@@ -86,6 +88,14 @@ EXAMPLES = r"""
     database: shop
     statement: select * from shop.orders where customer = 4711
     server: {host: db.example.com, user: monitor, password_file: /run/secrets/db}
+
+- name: Who failed to sign in today?
+  runbook.release.pg_report_info:
+    about: rows
+    database: shop
+    statement: select at, who, address from shop.audit where what = 'login' and failed and at > now() - interval '1 day'
+    most: 1000
+    server: {host: db.example.com, user: auditor, password_file: /run/secrets/db}
 """
 
 RETURN = r"""
@@ -167,6 +177,15 @@ invalid:
   type: list
   elements: dict
   returned: with O(about=indexes)
+rows:
+  description: The rows, each by the names of its columns, in the order of the statement.
+  type: list
+  elements: dict
+  returned: with O(about=rows)
+whole:
+  description: Whether these are all rows there are.
+  type: bool
+  returned: with O(about=rows)
 steps:
   description: The plan, a line each.
   type: list
@@ -200,7 +219,7 @@ def argument_spec() -> ArgumentSpec:
             "most": {"type": "int", "default": 10},
             "timeout": {"type": "int", "default": 60},
         },
-        required_if=[("about", "explain", ("statement",))],
+        required_if=[("about", "explain", ("statement",)), ("about", "rows", ("statement",))],
     )
     return own.merge(SERVER_OPTIONS, kube_argument_spec())
 

@@ -120,3 +120,19 @@ def test_a_statement_is_explained_and_never_run(report: Report, shop: Database) 
     generic = report("explain", statement="select * from orders where id = $1")
     assert "steps" in generic if shop.server.major >= 16 else "from PostgreSQL 16 on" in generic["msg"]
     assert shop.sql("select count(*) from orders") == [(10000,)]
+
+
+def test_rows_are_an_extract_in_order_and_nothing_else_can_be_done(report: Report, shop: Database) -> None:
+    found = report("rows", statement="select id, null as nobody from orders order by id desc -- the newest", most=2)
+    assert found["summary"] == ["2 rows, and there are more"]
+    assert [one["id"] for one in found["rows"]] == [19999, 19997]
+    assert (found["rows"][0]["nobody"], found["whole"]) == (None, False)
+    none = report("rows", statement="select 'it''s' as text where false")
+    assert (none["rows"], none["whole"], none["summary"]) == ([], True, ["0 rows"])
+    for statement in (
+        "delete from orders returning id",
+        "select 1) q) r; drop table orders; select (select * from (select 1",
+        "with gone as (delete from orders returning id) select * from gone",
+    ):
+        assert "the rows cannot be read" in report("rows", statement=statement)["msg"]
+    assert shop.sql("select count(*) from orders") == [(10000,)]

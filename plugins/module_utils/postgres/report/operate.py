@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import Refused
-from . import bloat, explain, indexes, sessions, sizes, statements
+from . import bloat, explain, indexes, rows, sessions, sizes, statements
 from .request import Request
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _ASKING: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     "bloat": bloat.report,
     "indexes": indexes.report,
     "explain": explain.report,
+    "rows": rows.report,
 }
 ABOUT = tuple(_ASKING)
 BY = statements.BY
