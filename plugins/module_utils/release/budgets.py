@@ -57,7 +57,7 @@ def _one(stage: str, given: Any, shift: Given, rolling: bool, first: bool) -> Bu
     over = given.get("over") or STOP
     if over not in (STOP, WARN):
         raise Refused(f"{over} does not follow from a budget", where=f"{where}.over", remedy=f"use {STOP} or {WARN}")
-    longest: float = duration(f"{where}.longest", given["longest"]).total_seconds()
+    longest = duration(f"{where}.longest", given["longest"]).total_seconds()
     before = ("backup", "migrate") if rolling else ("backup", "migrate", "deploy", "staged")
     return Budget(stage, longest + _watched(stage, shift, first), over == STOP and stage in before)
 
@@ -67,7 +67,8 @@ def _watched(stage: str, shift: Given, first: bool) -> float:
         return float(shift["hold"])
     if stage != "shift" or first:
         return 0.0
-    return float(shift["hold"]) * sum(step < 100 for step in shift["steps"]) + float(shift["drain"])
+    holds = sum(1 for step in shift["steps"] if step < 100)
+    return float(shift["hold"]) * holds + float(shift["drain"])
 
 
 def held(budgets: Iterable[Budget], seconds: Mapping[str, float]) -> list[dict[str, Any]]:
