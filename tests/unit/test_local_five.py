@@ -54,7 +54,7 @@ Given = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def hosts() -> Mapping[str, Given]:
     """The variables of each host, as if a cluster ran."""
-    argv = [sys.executable, str(TEMPLATED), str(HERE), json.dumps(OF_A_RELEASE)]
+    argv = [sys.executable, str(TEMPLATED), str(HERE), json.dumps({**OF_A_RELEASE, "release_record": "/records"})]
     done = subprocess.run(argv, check=False, capture_output=True, text=True, env={**os.environ, **CLUSTER})
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))

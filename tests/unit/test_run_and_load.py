@@ -58,7 +58,7 @@ def test_programs_and_load_are_done_as_they_end(tmp_path: Path, server: FaultySe
 @pytest.mark.parametrize(
     ("command", "limit", "said"),
     [
-        (["sh", "-c", "echo two of the tests failed; exit 3"], "1m", "sh ended with 3: two of the tests failed"),
+        (["sh", "-c", "echo two of the tests failed; exit 3"], "1m", "sh ended with 3:\ntwo of the tests failed"),
         (["sleep", "600"], "1s", "sleep did not end within 1s"),
         (["no-such-program"], "1m", "no-such-program ended with 127"),
     ],
