@@ -293,21 +293,42 @@ def test_logs(client: KubeClient, pod: str) -> None:
         client.logs("no-such-pod", SPACE, "web")
 
 
-def test_logs_are_followed_as_they_come_until_something_is_said(client: KubeClient, pod: str) -> None:
-    there, written = client.get(POD, pod, SPACE), []
-    assert there
+@pytest.fixture
+def talker(client: KubeClient) -> Iterator[Obj]:
+    """A pod that has said one thing, and in which more can be said."""
+    box = "/bin/busybox"
+    container = {
+        "name": "app",
+        "image": "localhost/pause:1",
+        "imagePullPolicy": "Never",
+        "command": [box, "sh", "-c", f"echo begun; exec {box} sleep 600"],
+    }
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
+    client.apply(POD, {"metadata": {"name": "talker"}, "spec": spec}, SPACE)
+    for snapshot in client.watch([Watch(POD, SPACE)], time.monotonic() + 60):
+        found = snapshot.objects[POD].get("talker") or {}
+        if (found.get("status") or {}).get("phase") == "Running":
+            yield found
+            break
+    else:
+        pytest.fail("the pod never ran")
+    client.delete(POD, "talker", SPACE)
+
+
+def test_logs_are_followed_as_they_come_until_something_is_said(client: KubeClient, talker: Obj) -> None:
+    written: list[str] = []
 
     def said(line: str) -> None:
         """The line that ends it is only written once following has begun."""
         if not written:
-            client.exec(pod, SPACE, "web", ["sh", "-c", "echo followed now > /proc/1/fd/1"])
+            client.exec("talker", SPACE, "app", ["/bin/busybox", "sh", "-c", "echo followed now > /proc/1/fd/1"])
         written.append(line)
 
-    seen = follow(client, [there], Wanted(60, 1, until="followed now"), said)
+    seen = follow(client, [talker], Wanted(60, 1, until="followed now"), said)
     assert (seen.why, seen.unreadable, written) == ("until", [], seen.lines)
-    assert seen.lines[-1] == f"{pod} web: followed now"
+    assert seen.lines == ["talker app: begun", "talker app: followed now"]
     began = time.monotonic()
-    assert follow(client, [there], Wanted(1, 0, matching="^never$"), written.append).why == "time"
+    assert follow(client, [talker], Wanted(1, 0, matching="^never$"), written.append).why == "time"
     assert time.monotonic() - began < 30
 
 

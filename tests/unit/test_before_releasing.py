@@ -30,7 +30,7 @@ def forge() -> Iterator[FaultyServer]:
 
 def verdict(forge: FaultyServer, monkeypatch: pytest.MonkeyPatch, system: str, name: str) -> str:
     """How the criterion of production is judged when the stand-in answers instead of its address."""
-    for variable in ("GITHUB_TOKEN", "GITLAB_TOKEN", "CALENDAR_TOKEN"):
+    for variable in ("GITHUB_TOKEN", "GITLAB_TOKEN", "CALENDAR_TOKEN", "REGISTRY_TOKEN"):
         monkeypatch.setenv(variable, "a-token")
     one = next(one for one in host("prod", system)["release_gates"]["preflight"] if one["name"] == name)
     url = re.sub(r"^https://[^/]+", forge.url, one["source"]["url"])
@@ -157,3 +157,14 @@ def test_the_release_has_to_be_in_the_calendar(
 ) -> None:
     forge.answers[path] = EVENT.format(title=title, status=status).encode()
     assert verdict(forge, monkeypatch, system, name) == expected
+
+
+@pytest.mark.parametrize(("readable", "expected"), [(True, "pass"), (False, "fail")])
+def test_an_image_of_the_version_can_be_read_by_who_releases(
+    forge: FaultyServer, monkeypatch: pytest.MonkeyPatch, readable: bool, expected: str
+) -> None:
+    there = "/v2/henrigkroine/teei-api-gateway/manifests/2.4.0"
+    if readable:
+        forge.answers[there] = {"mediaType": "application/vnd.oci.image.index.v1+json"}
+    assert verdict(forge, monkeypatch, "teei", "images can be read") == expected
+    assert (forge.asked[0][0], forge.asked[0][3]["Authorization"]) == (there, "Bearer a-token")

@@ -44,7 +44,7 @@ LEFT_OUT = {
     "teei": """
         annotations of the service accounts, autoscalers, capacity of the database, images can be had,
         larger pool of the profiles, memory and CPU of the pods, more of the gateway, network between services,
-        network to the database, room in the cluster
+        network to the database, room in the cluster, settings for Vault in the gateway
     """,
 }
 
