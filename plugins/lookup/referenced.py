@@ -29,7 +29,7 @@ options:
       - C(environment) names a variable of the environment, C(file) a file, whose last line break does not count, and
         C(variable) a variable of the play, which ansible-vault may have encrypted.
       - C(vault) has C(path) and C(key) of a secret in HashiCorp Vault, and the C(mount) (V(secret)) of its version 2
-        engine. It is read by P(community.hashi_vault.vault_kv2_get#lookup), with the address and the token of the
+        engine. It is read by C(community.hashi_vault.vault_kv2_get), with the address and the token of the
         environment.
       - C(plain) is the value itself, for what is no secret, such as the name of a user.
     type: list
