@@ -144,7 +144,7 @@ def test_the_dashboards_of_production_are_files_that_grafana_provisions(tmp_path
     folder = ROOT / "inventories" / "prod" / "host_vars" / "pea"
     read = {name: yaml.safe_load((folder / f"{name}.yml").read_text("utf-8")) for name in ("alerts", "gates")}
     boards = {"path": str(tmp_path / "boards"), "boards": read["alerts"]["release_dashboards"]["boards"]}
-    host = shop(release_dashboards=boards, release_gates={"observe": read["gates"]["release_gates"]["observe"]})
+    host = shop(release_dashboards=boards, release_gates={"observe": read["gates"]["_gates"]["observe"]})
     said, _done = play(tmp_path, tmp_path / "play.yml", {"shop": host})
     assert "failed=0" in said, said
     made = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "boards").glob("shop-*.json")]

@@ -66,7 +66,8 @@ def hosts(environment: str, strategy: str) -> dict[str, Given]:
 
 def plans(folder: Path, systems: Mapping[str, Given]) -> tuple[str, dict[str, Given]]:
     """What the playbook said, and the plan of each system."""
-    named = {name: {**one, "release_plan_path": str(folder / "plans" / name)} for name, one in systems.items()}
+    there = {"release_namespace": {"create": False}}  # there is no cluster that could have one
+    named = {name: {**one, **there, "release_plan_path": str(folder / "plans" / name)} for name, one in systems.items()}
     components = [one["name"] for variables in systems.values() for one in variables["release_components"]]
     in_place = {name: rolled(one) for name, one in systems.items() if rolls(one)}
     (folder / "plans").mkdir()

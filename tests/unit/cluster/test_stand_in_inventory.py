@@ -28,10 +28,19 @@ from cluster.plan import STAND_IN_TAGS
 ROOT = Path(__file__).resolve().parents[3]
 STAND_INS = ROOT / "tests" / "stand_ins"
 SYSTEMS = sorted(path.stem for path in (STAND_INS / "surroundings").glob("*.yml"))
-EXTRA = {"release_version": "1.6.0", "ansible_playbook_python": "/usr/bin/python3"}
+EXTRA = {"release_version": "1.6.0", "ansible_playbook_python": "/usr/bin/python3", "release_record": "/records"}
 CLUSTER = {"GATEWAY_ADDRESS": "10.0.0.1", "GATEWAY_CA": "/ca", "KUBECONFIG": "/kubeconfig", "CHARTS": "/charts"}
-OVERRIDDEN = {"_namespace", "_registry", "_api", "_database_secret", "criteria_left_out_here"}
-OVERRIDDEN_RELEASE = {"approvals", "backups", "databases", "gates", "observation", "rollback", "shift", "windows"}
+OVERRIDDEN = {
+    "_namespace",
+    "_registry",
+    "_api",
+    "_database_secret",
+    "_maintenance_windows",
+    "criteria_left_out_here",
+    "task_without",
+}
+OVERRIDDEN_RELEASE = {"alerting", "approvals", "backups", "databases", "gates", "namespace", "observation", "rollback"}
+OVERRIDDEN_RELEASE |= {"secrets", "shift", "windows"}
 
 Obj = dict[str, Any]
 

@@ -71,7 +71,8 @@ def asked(system: str) -> list[Given]:
         for one in component.get("smoke", [])
     ]
     every = [*smoke, *(one for gate in variables["release_gates"].values() for one in gate)]
-    here = [one for one in every if one["source"]["kind"] in ("http", "service")]
+    of_http = [one for one in every if one["source"]["kind"] in ("http", "service")]
+    here = [one for one in of_http if "address_of" not in one["source"]]  # which only a cluster knows
     return [one for one in here if host_of(one) not in content(system).get("elsewhere", ())]
 
 
@@ -125,6 +126,8 @@ def here(one: Given, at: str) -> Given:
     source = one["source"]
     path = source["path"] if source["kind"] == "service" else at_path(source["url"])
     kept = {key: value for key, value in source.items() if key not in ("service", "path", "port", "namespace")}
+    if sign_in := kept.get("sign_in"):
+        kept["sign_in"] = sign_in | {"url": at + at_path(sign_in["url"])}
     samples = min(one.get("samples", 1), 1 if one["select"] == LATENCY else 20)
     return one | {"source": kept | {"kind": "http", "url": at + path, "duration": 0}, "samples": samples}
 
@@ -154,8 +157,9 @@ def verdicts(system: str, criteria: list[Given], fault: Given | None = None, ver
 def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     for system in SYSTEMS:
         for one in asked(system):
-            if "token_environment" in one["source"]:
-                monkeypatch.setenv(one["source"]["token_environment"], "told")
+            for name in ("token_environment", "password_environment"):
+                if name in one["source"]:
+                    monkeypatch.setenv(one["source"][name], "told")
 
 
 def of_answers(system: str) -> list[Given]:
