@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.images.decide import Want
 from ansible_collections.runbook.release.plugins.module_utils.images.operate import from_packages, operate
@@ -19,6 +22,7 @@ from ansible_collections.runbook.release.plugins.module_utils.images.registry im
 from ansible_collections.runbook.release.plugins.module_utils.images.registry import Registry as Client
 from ansible_collections.runbook.release.plugins.module_utils.pipeline.forge import Forge
 from ansible_collections.runbook.release.plugins.module_utils.web import basic
+from ansible_collections.runbook.release.plugins.modules import registry_images
 from ansible_collections.runbook.release.tests.unit.plugins.module_utils.tor.faulty_server import certificate, serving
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -194,3 +198,32 @@ def test_what_only_the_api_of_packages_deletes_goes_there(registry: Registry) ->
     assert tags(report)["deleted"] == [["old"]]
     assert [path.rpartition("/")[2] for path, *_rest in github.asked] == ["versions", "8"]
     assert {headers["Authorization"] for *_rest, headers in github.asked} == {"Bearer a-token"}
+
+
+def test_the_module_shows_in_check_mode_what_it_does_and_tells_no_password(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cluster is a stand-in: a Deployment without pods that names a tag."""
+    for tag, age in (("idle", 200), ("old", 100)):
+        registry.push(NAME, days(age), tag)
+    image = f"{registry.host}:{registry.port}/{NAME}"
+    template = {"spec": {"containers": [{"image": f"{image}:idle"}]}}
+    idle = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 0, "template": template}}
+    listed = SimpleNamespace(list=lambda kind, _namespace: [idle] if kind.kind == "Deployment" else [])
+    monkeypatch.setattr(registry_images, "kube_client", lambda _module: listed)
+    login = {"username": USER, "password": PASSWORD, "ca_cert": str(registry.trust[0])}
+    options = {"image": image, "older_than": "30d", "newest": 0, "namespace": "shop", "registry": login}
+
+    def run(check: bool) -> Given:
+        given = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            registry_images.main()
+        said = capsys.readouterr().out
+        assert PASSWORD not in said
+        return dict(json.loads(said))
+
+    shown, done = run(check=True), run(check=False)
+    assert (shown["plan"], shown["diff"]) == (done["plan"], done["diff"])
+    assert shown["diff"]["before"].replace(f"{done['deleted'][0]['digest']} old\n", "") == shown["diff"]["after"]
+    assert [(one["tags"], one["why"]) for one in done["kept"]] == [(["idle"], "Deployment api names it")]
+    assert [shown["changed"], done["changed"], run(check=False)["changed"]] == [True, True, False]
