@@ -22,14 +22,14 @@ def read(session: Session, statement: str, before: str, after: str = "") -> str:
     """The first column of what it says with ``before`` and ``after`` around it, a line for each row."""
     session.run("begin transaction read only")
     try:
-        session.run(_block(statement, before, after))
+        session.run(block_of(statement, before, after))
         return str(session.rows(_READ)[0]["text"])
     finally:
         with contextlib.suppress(ReleaseError):
             session.run("rollback")
 
 
-def _block(statement: str, before: str, after: str) -> str:
+def block_of(statement: str, before: str, after: str = "") -> str:
     """A block that runs it by a cursor, which takes one statement and refuses a second one behind it."""
     mark = f"$s{secrets.token_hex(8)}$"
     body, block = f"{mark}{statement.strip().rstrip(';')}{mark}", mark.replace("s", "b", 1)

@@ -18,6 +18,8 @@ from ...errors import ReleaseError
 
 LONGEST = 1024 * 1024
 _LONGEST_LINE = 1024
+_LISTED = ("SCAN",)
+"""What is answered by lists; any other answer of that shape is none."""
 _MOST_ITEMS, _DEEPEST = 100_000, 2
 
 
@@ -65,7 +67,8 @@ class Conversation:
             raise ReleaseError(f"{command} was refused: {rest[:200]}", remedy="correct user, password or database")
         if sign in (b":", b"$") and rest.lstrip("-").isdigit():
             return int(rest) if sign == b":" else self._bulk(int(rest))
-        if sign == b"*" and rest.isdigit() and int(rest) <= _MOST_ITEMS and depth < _DEEPEST:
+        listed = command in _LISTED and depth < _DEEPEST and rest.isdigit()
+        if sign == b"*" and listed and int(rest) <= _MOST_ITEMS:
             return [self._answer(command, depth + 1) for _item in range(int(rest))]
         raise ReleaseError(f"the answer is not one of Redis: {line[:40]!r}", remedy="correct host, port or tls")
 

@@ -18,7 +18,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.maintain 
     tracking,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.maintain.request import Request
-from ansible_collections.runbook.release.plugins.module_utils.postgres.report import bloat, explain, statements
+from ansible_collections.runbook.release.plugins.module_utils.postgres.report import bloat, cursor, statements
 from ansible_collections.runbook.release.plugins.modules import pg_maintain, pg_report_info
 
 SERVER = {"host": "127.0.0.1", "port": 1, "user": "nobody", "password": "hush-hush"}
@@ -237,6 +237,7 @@ def test_bloat_is_never_less_than_none_and_the_worst_is_first() -> None:
 
 
 def test_a_statement_to_explain_stands_behind_options_and_in_quotes_nobody_can_guess() -> None:
-    one, other = explain.block_of("analyze delete from t;", "costs"), explain.block_of("select 1", "costs")
+    before = "explain (costs) "
+    one, other = cursor.block_of("analyze delete from t;", before), cursor.block_of("select 1", before)
     assert "execute 'explain (costs) ' || $s" in one
     assert one.split()[1] != other.split()[1]
