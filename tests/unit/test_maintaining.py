@@ -94,6 +94,7 @@ class Stage:
             StandIn("maintenance_mode", "state", mode or {}),
             StandIn("workload_change", "state", {"isolated": ISOLATED, "reverted": {**ISOLATED, "plan": ["removed"]}}),
             StandIn("paging_window", "state", {"open": QUIET, "closed": {**QUIET, "plan": "people are paged again"}}),
+            StandIn("registry_images", "registry", {json.dumps(CLEANER): CLEANED}),
             StandIn("volume_claim", "size", {"200Gi": GROWN}),
             StandIn("certificate_renew", "rehearse", {"staging": {"changed": False, "plan": "staging issued it"}}),
             StandIn("workload_pause", "state", {"paused": {"changed": True, "plan": ["scale api"], "workloads": []}}),
@@ -284,19 +285,28 @@ def test_a_notice_that_no_window_asks_for_is_said_to_be_none(tmp_path: Path) -> 
 
 
 PAGER = {"kind": "alertmanager", "url": "http://alerts", "matchers": {"namespace": "shop"}}
+IMAGES = {"image": "registry.example.com/shop", "older_than": "90d"}
+CLEANER = {"username": "cleaner", "password": "of-the-cleaner"}
+CLEANED = {"changed": True, "plan": "1 images are deleted, 0 stay", "deleted": [{"digest": "sha256:1"}], "kept": []}
 SURROUNDINGS = [
     {"name": "nobody is paged", "for": "2h", "paging": {**PAGER, "do": "open"}},
     {"name": "larger volume", "volume": {"name": "data", "size": "200Gi"}},
     {"name": "rehearse", "certificate": {"name": "tls", "rehearse": "staging"}},
     {"name": "isolate", "for": "1h", "workload": {"name": "api", "do": "isolate"}},
     {"name": "let through", "workload": {"name": "api", "do": "revert"}},
+    {
+        "name": "old images",
+        "consent": True,
+        "images": {**IMAGES, "username": "cleaner", "password_environment": "CLEANER"},
+    },
     {"name": "people are paged", "paging": {**PAGER, "do": "close"}},
 ]
 
 
-def test_what_surrounds_a_system_is_changed_by_tasks_too(tmp_path: Path) -> None:
+def test_what_surrounds_a_system_is_changed_by_tasks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEANER", CLEANER["password"])
     names = [one["name"] for one in SURROUNDINGS]
-    stage = Stage(tmp_path, maintenance_tasks=names, release_tasks=TASKS + SURROUNDINGS)
+    stage = Stage(tmp_path, maintenance_tasks=names, task_consent=names, release_tasks=TASKS + SURROUNDINGS)
     assert stage.verdicts() == dict.fromkeys(names, "done"), stage.said[-2000:]
     asked = [f"{name} {value}" for name, value in stage.asked if name in MODULES and value]
     assert asked == [
@@ -306,8 +316,10 @@ def test_what_surrounds_a_system_is_changed_by_tasks_too(tmp_path: Path) -> None
         "certificate_renew staging",
         "workload_change isolated",
         "workload_change reverted",
+        f"registry_images {json.dumps(CLEANER)}",
         "paging_window closed",
     ]
+    assert stage.tasks()["old images"]["found"] == {"deleted": CLEANED["deleted"], "kept": []}
     assert stage.tasks()["larger volume"]["found"]["after"] == {"capacity": "200Gi"}
 
 
@@ -318,7 +330,7 @@ def test_people_are_paged_again_when_what_was_to_hold_in_the_window_does_not(tmp
     assert [value for name, value in stage.asked if name == "paging_window"] == ["open", "closed"]
 
 
-MODULES = ("paging_window", "volume_claim", "certificate_renew", "workload_change")
+MODULES = ("registry_images", "paging_window", "volume_claim", "certificate_renew", "workload_change")
 EDGE = ["limit requests at the edge", "challenge suspicious clients", "renew the certificate at the edge"]
 BACK = ["no limit at the edge", "challenge nobody"]
 

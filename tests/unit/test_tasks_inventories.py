@@ -28,6 +28,7 @@ from ansible_collections.runbook.release.plugins.modules import (
     pg_maintain,
     pg_report_info,
     pipeline,
+    registry_images,
     volume_claim,
     workload_change,
     workload_pause,
@@ -51,6 +52,7 @@ DOES = {
     "undo": "undone",
     "revert": "reverted",
 }
+REGISTRY = ("url", "ca_cert", "username", "packages")
 PAGES = {"open": "open", "close": "closed"}
 
 Given = Mapping[str, Any]
@@ -72,18 +74,32 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
             return workload_change, {"state": DOES[options.pop("do")], **temporary, **options}
         case "certificate" | "volume":
             return (certificate_renew if of_task.kind == "certificate" else volume_claim), options
-        case "paging":
-            until = {"for": f"{of_task.seconds:.0f}"} if of_task.seconds else {}
-            without_login = without(without(options, "namespace"), "authorization_environment")
-            return paging_window, {"state": PAGES[without_login.pop("do")], "name": "shop", **until, **without_login}
-        case "pipeline":
-            token = {"token": options.pop("token_environment")}
-            return pipeline, {**without(options, "namespace"), **token}
+        case "paging" | "pipeline" | "images":
+            return outside(of_task, options)
         case "pause":
             return workload_pause, {"state": "paused", "name": of_task.name, **without(options, "do")}
         case "evidence" if "workloads" in options:
             return evidence, {"name": of_task.name, "path": "evidence", **without(options, "component")}
     return None, {}
+
+
+def outside(of_task: Task, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The same of what is done to a service outside of the cluster, with the name of a secret instead of it."""
+    if of_task.kind == "images":
+        where = {name: options.pop(name) for name in REGISTRY if name in options}
+        password = options.pop("password_environment", "")
+        return registry_images, {**options, "registry": {**where, "password": password}}
+    del options["namespace"]
+    if of_task.kind == "pipeline":
+        token = options.pop("token_environment")
+        return pipeline, {**options, "token": token}
+    until = {"for": f"{of_task.seconds:.0f}"} if of_task.seconds else {}
+    return paging_window, {
+        "state": PAGES[options.pop("do")],
+        "name": "shop",
+        **until,
+        **without(options, "authorization_environment"),
+    }
 
 
 def without(options: Given, key: str) -> dict[str, Any]:
@@ -243,13 +259,14 @@ def test_an_incident_of_security_keeps_evidence_before_it_contains_anything(syst
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_what_ends_sessions_or_empties_a_cache_needs_consent(system: str) -> None:
+def test_what_ends_sessions_empties_a_cache_or_deletes_images_needs_consent(system: str) -> None:
     dangerous = [
         one
         for one in tasks_of("prod", system)
         if one.get("database", {}).get("do") == "end_sessions"
         or one.get("cache", {}).get("everything")
         or one.get("workload", {}).get("replicas") == 0
+        or "images" in one
     ]
     assert [one["name"] for one in dangerous if not one.get("consent")] == []
 

@@ -28,7 +28,9 @@ class Away(ReleaseError):
 
 @dataclass(frozen=True)
 class Forge:
-    """`repository` is OWNER/NAME; nothing is asked after `deadline`, of `time.monotonic`."""
+    """`repository` is OWNER/NAME, or empty where `api` is the address of what is asked about; nothing is asked after
+    `deadline`, of `time.monotonic`.
+    """
 
     api: str
     repository: str
@@ -51,13 +53,14 @@ class Forge:
         self._call("DELETE", path, gone=True)
 
     def pages(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Everything of a list, page by page."""
+        """Everything of a list, page by page; without a `key` the answer is the list."""
         for page in range(1, _MOST_PAGES + 1):
-            found = self.get(path, **query, per_page=_PAGE, page=page).get(key) or []
+            asked = {**query, "per_page": _PAGE, "page": page}
+            found = (self.get(path, **asked).get(key) if key else self._call("GET", f"{path}?{urlencode(asked)}")) or []
             yield from found
             if len(found) < _PAGE:
                 return
-        raise ReleaseError(f"it has more than {_MOST_PAGES * _PAGE} {key}", where=self._url(path))
+        raise ReleaseError(f"it has more than {_MOST_PAGES * _PAGE} {key or path}", where=self._url(path))
 
     def poll(self, look: Callable[[], Any], every: float, what: str) -> Any:
         """What `look` finds, once it finds anything; a forge that is away for a moment is asked again."""
@@ -74,7 +77,7 @@ class Forge:
             time.sleep(every)
 
     def _url(self, path: str) -> str:
-        return f"{self.api.rstrip('/')}/repos/{self.repository}/{path}"
+        return "/".join((self.api.rstrip("/"), *(("repos", self.repository) if self.repository else ()), path))
 
     def _call(self, method: str, path: str, body: Given | None = None, gone: bool = False) -> Any:
         login = {"Authorization": f"Bearer {self.token}"} if self.token else {}

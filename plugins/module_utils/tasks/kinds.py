@@ -35,6 +35,7 @@ _SESSIONS = ("sessions", "older_than", "users", "applications", "databases")
 _RESTARTS = ("after_change_of", "since")
 _CHANGES = ("replicas", "env", "unset", "append", "container", "resources", "autoscaler", "allow", *_RESTARTS)
 _BACK = ("version", "revision")
+_REGISTRY = ("url", "ca_cert", "username", "password_environment", "packages")
 _PAGING = ("name", "services", "sender", "matchers", "authorization_environment")
 
 KINDS: dict[str, Kind] = {
@@ -57,6 +58,10 @@ KINDS: dict[str, Kind] = {
     "pipeline": Kind(
         ("do", "repository", "token_environment"),
         ("api", "ca_cert", "workflow", "ref", "inputs", "older_than", "newest", "keep", "every", "timeout"),
+    ),
+    "images": Kind(
+        ("image", "older_than"),
+        ("newest", "keep", "live", "without_live", *_REGISTRY, "timeout"),
     ),
     "request": Kind(("url",), ("method", "headers", "body", "status", "timeout", "ca_cert", *_TOKENS)),
     "check": Kind(looks=True, listed=True),
