@@ -123,7 +123,7 @@ def test_the_record_has_what_each_stage_was_to_take_and_took_and_the_outcome_tel
     (held,) = record["budgets"]
     assert (held["stage"], held["planned"], held["over"]) == ("shift", 360.0, True)
     assert held["actual"] > 1e9
-    assert " s, and its budget is 6 min." in record["sentence"]
+    assert " min, and its budget is 6 min." in record["sentence"]
 
 
 @pytest.mark.parametrize("back", [{"evidence": 3.0}, {}])
