@@ -43,7 +43,7 @@ def isolated(want: Want, obj: Obj, subject: Subject, policies: Sequence[Obj]) ->
 
 
 def _policy(want: Want, obj: Obj) -> Obj:
-    spec: Obj = {"podSelector": clone(obj["spec"]["selector"]), "policyTypes": [kind for _, _, kind in SIDES]}
+    spec: Obj = {"podSelector": clone(obj["spec"]["selector"]), "policyTypes": [side[2] for side in SIDES]}
     for rules, side, _kind in SIDES:
         peers = list(want.allow.get(side) or ())
         spec[rules] = [{side: peers}] if peers else []
@@ -60,7 +60,7 @@ def policy_name(obj: Mapping[str, Any]) -> str:
 
 
 def _peers(policy: Obj) -> list[Any]:
-    return [policy["spec"].get(rules) or [] for rules, _, _ in SIDES]
+    return [policy["spec"].get(rules) or [] for rules, _side, _kind in SIDES]
 
 
 def _spoiled(obj: Obj, own: Obj, policies: Sequence[Obj]) -> tuple[str, ...]:

@@ -26,10 +26,10 @@ def mistakes(given: Any) -> list[str]:
 
 def of_reference(given: Any) -> Iterator[str]:
     """What is wrong with one reference."""
-    if not isinstance(given, Mapping) or len(given) != 1 or next(iter(given)) not in PLACES:
+    if not isinstance(given, Mapping) or len(given) != 1 or not set(given) <= set(PLACES):
         yield f" is no reference: it needs exactly one of {', '.join(PLACES)}"
         return
-    place, where = next(iter(given.items()))
+    ((place, where),) = given.items()
     if place == "vault":
         if not isinstance(where, Mapping):
             yield ".vault is not a dictionary"

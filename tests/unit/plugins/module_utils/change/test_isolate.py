@@ -88,7 +88,7 @@ def test_at_its_time_the_policy_goes_and_the_workload_has_no_trace_of_it() -> No
 def test_the_job_may_remove_that_policy_and_no_other() -> None:
     during = marks(workload(), draft(workload()))
     program = keeper(DEPLOYMENT, during, "shop", records_of(during), Image("registry/python:3"))
-    rules = next(body["rules"] for kind, body, _ in program.objects() if kind is ROLE)
+    rules = next(body["rules"] for kind, body, _name in program.objects() if kind is ROLE)
     assert {(*one["resources"], *one["resourceNames"], *one["verbs"]) for one in rules} == {
         ("deployments", "api", "get", "patch"),
         ("networkpolicies", "isolated-deployment-api", "get", "delete"),

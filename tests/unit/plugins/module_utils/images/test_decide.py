@@ -134,7 +134,7 @@ def randomly(seed):
         days = None if chance.random() < 0.1 else chance.uniform(0, 100)
         images.append(image(number, *tags, days=days, parts=parts))
     chance.shuffle(images)
-    live = {chance.choice([digest, lambda one: f"t{one}"])(chance.choice(numbers)): "runs" for _ in range(3)}
+    live = {chance.choice([digest, lambda one: f"t{one}"])(chance.choice(numbers)): "runs" for _time in range(3)}
     return images, want(chance.randrange(4), keep=["v*"], live=live, without_live=True)
 
 

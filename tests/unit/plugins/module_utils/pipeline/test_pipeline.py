@@ -33,7 +33,7 @@ class Stand:
 
     def begin(self, _query, body):
         self.posted.append(body)
-        for _ in range(self.more):
+        for _time in range(self.more):
             self.add()
         return 204, b""
 
