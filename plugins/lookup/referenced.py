@@ -4,15 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import typing as t
-from pathlib import Path
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.loader import lookup_loader
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.runbook.release.plugins.module_utils.secret.declared import of_reference
-
 DOCUMENTATION = r"""
 name: referenced
 short_description: Read secrets where they are kept
@@ -53,6 +44,16 @@ _raw:
   type: list
   elements: str
 """
+
+import os
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.loader import lookup_loader
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.runbook.release.plugins.module_utils.secret.declared import of_reference
+
 
 Given = t.Mapping[str, t.Any]
 
