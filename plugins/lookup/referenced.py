@@ -54,7 +54,6 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.runbook.release.plugins.module_utils.secret.declared import of_reference
 
-
 Given = t.Mapping[str, t.Any]
 
 
