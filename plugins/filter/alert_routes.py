@@ -8,7 +8,6 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.release.plugins.module_utils.alerts.routes import routes_of
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 
 DOCUMENTATION = r"""
@@ -69,6 +68,8 @@ _value:
 
 def alert_routes(hosts: list[t.Mapping[str, t.Any]], path: str) -> dict[str, t.Any]:
     """The configuration of one Alertmanager."""
+    from ansible_collections.runbook.release.plugins.module_utils.alerts.routes import routes_of
+
     try:
         return routes_of([_system(host) for host in hosts if host["release_alerting"]["routes"] == path])
     except ReleaseError as error:

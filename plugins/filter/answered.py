@@ -9,7 +9,6 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.release.plugins.module_utils.alerts.answer import Fired, Own, answer, first
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 
 DOCUMENTATION = r"""
@@ -65,6 +64,8 @@ def answered(
     alert: t.Any, own: dict[str, t.Any], known: dict[str, t.Any] | None = None, now: float | None = None
 ) -> dict[str, str]:
     """Action and sentence."""
+    from ansible_collections.runbook.release.plugins.module_utils.alerts.answer import Fired, Own, answer, first
+
     try:
         fired = Fired.of(alert if isinstance(alert, str) else json.dumps(alert))
         asked = Own.of(own)

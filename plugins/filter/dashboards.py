@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.release.plugins.module_utils.alerts.dashboards import dashboards_of
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 
 DOCUMENTATION = r"""
@@ -60,6 +59,8 @@ def dashboards(
     given: t.Mapping[str, t.Any], gates: t.Mapping[str, t.Any], system: str, environment: str
 ) -> list[dict[str, t.Any]]:
     """What Grafana imports."""
+    from ansible_collections.runbook.release.plugins.module_utils.alerts.dashboards import dashboards_of
+
     try:
         return dashboards_of(system, environment, given, gates)
     except ReleaseError as error:

@@ -7,8 +7,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import live
-
 DOCUMENTATION = r"""
 name: moved
 short_description: Name what carries the traffic otherwise than was planned
@@ -55,6 +53,8 @@ Obj = Mapping[str, t.Any]
 
 def moved(found: Mapping[str, Obj], planned: Mapping[str, Obj]) -> list[str]:
     """Return one sentence for every component whose traffic is not where the plan saw it."""
+    from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import live
+
     pairs = [(name, live(planned[name]), live(now)) for name, now in found.items()]
     return [
         f"{name} was planned with {before or 'nothing live'}, and now it is {now or 'nothing'}"

@@ -8,7 +8,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.release.sign_off import sheet
 
 DOCUMENTATION = r"""
 name: sign_off
@@ -56,6 +55,8 @@ _value:
 
 def sign_off(items: list[dict[str, t.Any]], preflight: list[dict[str, t.Any]], ledger: str) -> list[dict[str, t.Any]]:
     """Return each item with whether it is ticked, and why."""
+    from ansible_collections.runbook.release.plugins.module_utils.release.sign_off import sheet
+
     try:
         return sheet(items, preflight, ledger)
     except ReleaseError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.release.plugins.module_utils.incident.mistakes import mistakes
 
 DOCUMENTATION = r"""
 name: unprepared
@@ -64,6 +63,8 @@ def unprepared(
     type: str = "",
 ) -> list[str]:
     """One sentence for everything that is wrong."""
+    from ansible_collections.runbook.release.plugins.module_utils.incident.mistakes import mistakes
+
     try:
         return mistakes(given, tasks or [], notify or [], type)
     except (AttributeError, KeyError, TypeError) as error:

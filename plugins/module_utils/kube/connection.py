@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which cluster, and as whom: kubeconfig, in-cluster account or explicit options, read by the ``kubernetes`` library.
 
-The library is used for its configuration only (exec plugins, token files, refresh); its models and clients cost half a
-second to load and are never touched.
+The library is used for its configuration only (exec plugins, token files, refresh).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ..errors import Unauthorized, Unreachable
+from .library import library
 
 if t.TYPE_CHECKING:
     import urllib3
@@ -83,9 +83,7 @@ def _basic(username: str, password: str) -> str:
 
 
 def _configuration(auth: KubeAuth) -> t.Any:
-    from kubernetes.client.configuration import Configuration
-
-    configuration = Configuration()
+    configuration = library().Configuration()
     if not auth.complete:
         _load(auth, configuration)
     if auth.host:
@@ -104,13 +102,11 @@ def _configuration(auth: KubeAuth) -> t.Any:
 
 def _load(auth: KubeAuth, configuration: t.Any) -> None:
     """Fill ``configuration`` from the kubeconfig or, where there is none, from the pod's service account."""
-    from kubernetes.config import ConfigException, incluster_config, kube_config
-
-    path = auth.kubeconfig_path
+    config, path = library().config, auth.kubeconfig_path
     files = [os.path.expanduser(part) for part in path.split(os.pathsep) if part]
     if not any(os.path.isfile(file) for file in files):
         if not auth.kubeconfig and not auth.context and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            incluster_config.load_incluster_config(client_configuration=configuration)
+            config.incluster_config.load_incluster_config(client_configuration=configuration)
             return
         raise Unreachable(
             f"there is no kubeconfig at {path}",
@@ -118,13 +114,13 @@ def _load(auth: KubeAuth, configuration: t.Any) -> None:
         )
     with _logged_errors() as complaints:
         try:
-            kube_config.load_kube_config(
+            config.load_kube_config(
                 config_file=os.pathsep.join(files),
                 context=auth.context or None,
                 client_configuration=configuration,
                 persist_config=False,
             )
-        except ConfigException as error:
+        except config.ConfigException as error:
             raise _unusable(auth, files, error) from error
         except Exception as error:
             raise Unreachable(
@@ -139,12 +135,12 @@ def _load(auth: KubeAuth, configuration: t.Any) -> None:
 
 
 def _unusable(auth: KubeAuth, files: list[str], error: Exception) -> Unreachable:
-    from kubernetes.config import ConfigException, kube_config
-
-    path = os.pathsep.join(files)
+    config, path = library().config, os.pathsep.join(files)
     try:
-        names = sorted(item["name"] for item in kube_config.KubeConfigMerger(path).config.value.get("contexts") or [])
-    except (ConfigException, AttributeError, KeyError, TypeError):
+        names = sorted(
+            item["name"] for item in config.kube_config.KubeConfigMerger(path).config.value.get("contexts") or []
+        )
+    except (config.ConfigException, AttributeError, KeyError, TypeError):
         names = []
     known = "it has " + (", ".join(names) if names else "no contexts")
     if auth.context and auth.context not in names:

@@ -10,6 +10,7 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Unau
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
 from ansible_collections.runbook.release.plugins.module_utils.kube.connection import Connection, KubeAuth
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import CONFIGMAP
+from ansible_collections.runbook.release.plugins.module_utils.kube.library import library
 from ansible_collections.runbook.release.tests.unit.plugins.module_utils.kube.scripted_api import Reply
 
 PATH = "/api/v1/namespaces/shop/configmaps/a"
@@ -131,8 +132,7 @@ def test_options_win_over_the_kubeconfig(kubeconfig):
 
 
 def test_the_service_account_of_a_pod_without_kubeconfig(monkeypatch, tmp_path):
-    from kubernetes.config import incluster_config
-
+    incluster_config = library().config.incluster_config
     (tmp_path / "token").write_text("of-the-pod")
     (tmp_path / "ca.crt").write_text("a certificate")
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
