@@ -84,6 +84,15 @@ def test_what_the_runbook_asks_has_one_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
+def test_what_production_asks_is_not_called_a_thing_nobody_can_ask(name: str) -> None:
+    files = (FOLDER.parents[1] / "inventories" / "prod" / "host_vars" / name).glob("*.yml")
+    clauses = [clause for path in files for clause in re.findall(r"clause: *\"?([A-Z0-9, -]+)", path.read_text())]
+    asked = {part for clause in clauses for part in re.findall(r"[A-Z]+-\d{3}", clause)}
+    denied = [one for one in CATALOGUES[name]["criteria_without"] if "inventories/prod" not in one["reason"]]
+    assert sorted(asked & {part for one in denied for part in one["of"]}) == []
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
 def test_pages_are_made_of_the_data(name: str) -> None:
     assert (FOLDER / f"{name}.md").read_text() == GENERATOR.page(name, CATALOGUES[name])
 
