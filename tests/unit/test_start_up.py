@@ -9,12 +9,16 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 25
 COUNT = """
 import json, sys
 from importlib import import_module
 from pathlib import Path
+
+import yaml
 from ansible.plugins.loader import init_plugin_loader
 init_plugin_loader()
 counted = {}
@@ -27,13 +31,22 @@ print(json.dumps(counted))
 """
 
 
-def test_a_filter_that_is_passed_by_loads_little():
+def test_a_filter_that_is_passed_by_loads_little() -> None:
     names = sorted(path.stem for path in (ROOT / "plugins" / "filter").glob("*.py"))
     said = subprocess.run([sys.executable, "-c", COUNT, *names], check=True, capture_output=True, text=True).stdout
     assert {name: count for name, count in json.loads(said).items() if count > MOST} == {}
 
 
-def test_a_run_that_waits_leaves_the_processor_to_others():
+def test_every_playbook_loads_the_filters_before_it_forks() -> None:
+    """By its ``serial``, which it has for who says how many hosts go at a time. Two refuse all hosts or none first."""
+    plays = {path.stem: yaml.safe_load(path.read_text())[0] for path in (ROOT / "playbooks").glob("*.yml")}
+    asked = {name: play.get("serial", "") for name, play in plays.items() if play.get("hosts") == "all"}
+    assert len(asked) > 12
+    without = [name for name, serial in asked.items() if "| runbook.release.batches" not in serial]
+    assert sorted(without) == ["production", "staging"]
+
+
+def test_a_run_that_waits_leaves_the_processor_to_others() -> None:
     settings = ConfigParser()
     settings.read(ROOT / "ansible.cfg")
     assert settings.getfloat("defaults", "internal_poll_interval") >= 0.01

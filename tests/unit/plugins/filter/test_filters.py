@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.release.plugins.filter.batches import batches
 from ansible_collections.runbook.release.plugins.filter.durations import durations
 from ansible_collections.runbook.release.plugins.filter.misspelt import misspelt
 
@@ -31,3 +33,14 @@ def test_a_name_near_nothing_says_what_to_do():
 )
 def test_each_stage_lasts_until_the_next(began, end, expected):
     assert durations(began, end) == expected
+
+
+@pytest.mark.parametrize("given", [1, "12", "25%", "100%"])
+def test_a_batch_is_a_number_or_a_share(given):
+    assert batches(given) == str(given)
+
+
+@pytest.mark.parametrize("given", [0, "", "ten", "1.5", "0%", "101%", "-1", [1]])
+def test_a_batch_that_is_none_is_refused_by_the_name_of_its_variable(given):
+    with pytest.raises(AnsibleFilterError, match="Do: give a number like 1"):
+        batches(given)
