@@ -61,6 +61,7 @@ class Step:
 
 def static_steps() -> list[Step]:
     utils = "ansible_collections.runbook.release.plugins.module_utils"
+    beside_each_other = ("pytest", "--quiet", "--numprocesses=2", "--dist=worksteal")
     references = ("--plugin-docs", "--validate-collection-refs=dependent", "--disallow-unknown-collection-refs")
     return [
         Step("format", ("ruff", "format", "--check", ".")),
@@ -73,7 +74,7 @@ def static_steps() -> list[Step]:
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST, "tests/unit/plugins/"), TREE, pytest=True),
         Step(
             "pytest",
-            ("pytest", "--quiet", "--durations=10", "--numprocesses=2", "tests/unit", "--ignore=tests/unit/plugins"),
+            (*beside_each_other, "--durations=10", "tests/unit", "--ignore=tests/unit/plugins"),
             pytest=True,
         ),
         Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE, idle=True),
@@ -233,33 +234,28 @@ def main(names: list[str]) -> int:
 
 
 def run_all(steps: list[Step]) -> Counter[str]:
-    """Those that need no cluster first, for it is starting meanwhile."""
+    """Those that need no cluster come first, for it is starting meanwhile."""
     cluster = Cluster() if any(step.cluster for step in steps) else None
     make_tree()
     make_home()
-    counts: dict[str, Counter[str]] = {}
+
+    def run_there(step: Step) -> Counter[str]:
+        settings = cluster.settings if cluster and step.cluster else {}
+        return Counter(failed=1) if step.cluster and not settings else run(step, environment(step, settings))
+
     with ThreadPoolExecutor(max_workers=1) as others, ThreadPoolExecutor(max_workers=1) as last:
         try:
-            idle = [(step.name, last.submit(run, step, environment(step, {}))) for step in steps if step.idle]
-            for on_cluster in (False, True):
-                group = [step for step in steps if step.cluster is on_cluster and not step.idle]
-                counts |= run_group(group, cluster.settings if cluster and group and on_cluster else {}, others)
-            counts |= {name: outcome.result() for name, outcome in idle}
+            lanes = [last if step.idle else others if step.beside else None for step in steps]
+            later = {step.name: lane.submit(run_there, step) for step, lane in zip(steps, lanes, strict=True) if lane}
+            counts = {step.name: run_there(step) for step in steps if step.name not in later}
+            counts |= {name: outcome.result() for name, outcome in later.items()}
         except KeyboardInterrupt:
-            last.shutdown(wait=False, cancel_futures=True)
+            for lane in (others, last):
+                lane.shutdown(wait=False, cancel_futures=True)
             end_idle()
             raise
     repeat_failures([name for name, count in counts.items() if count["failed"] and log_of(name).exists()])
     return sum(counts.values(), Counter(passed=0, failed=0))
-
-
-def run_group(group: list[Step], settings: dict[str, str], others: ThreadPoolExecutor) -> dict[str, Counter[str]]:
-    """What became of each; ``others`` runs what goes beside."""
-    if any(step.cluster for step in group) and not settings:
-        return {step.name: Counter(failed=1) for step in group}
-    beside = [(step.name, others.submit(run, step, environment(step, settings))) for step in group if step.beside]
-    counts = {step.name: run(step, environment(step, settings)) for step in group if not step.beside}
-    return counts | {name: outcome.result() for name, outcome in beside}
 
 
 if __name__ == "__main__":

@@ -52,20 +52,21 @@ def test_a_step_is_counted_by_its_exit_code_and_its_tests(runner, script: str, i
     assert +runner.run(step, {}) == expected
 
 
-def test_steps_that_are_beside_others_meet_them_and_all_are_over_before_the_cluster_is_used(
+def test_steps_that_are_beside_others_meet_them_and_go_on_to_the_cluster_without_them(
     runner, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("make_tree", "make_home"):
         monkeypatch.setattr(runner, name, lambda: None)
     monkeypatch.setattr(runner, "Cluster", lambda: SimpleNamespace(settings={"KUBECONFIG": "a cluster"}))
     began, over = tmp_path / "began", tmp_path / "over"
-    meets = f"import pathlib\nwhile not pathlib.Path({str(began)!r}).exists(): pass\n"
-    last = f"import os, pathlib; assert pathlib.Path({str(over)!r}).exists() and os.environ['KUBECONFIG']"
+    until = "import os, pathlib\nwhile not pathlib.Path({0!r}).exists(): pass\n"
+    begins = f"open({str(began)!r}, 'w')\n"
+    told = f"import os; assert os.environ['KUBECONFIG']; open({str(over)!r}, 'w')"
     steps = [
-        runner.Step("uses it", (sys.executable, "-c", last), cluster=True),
-        runner.Step("servers", (sys.executable, "-c", meets + "raise SystemExit(1)"), beside=True),
-        runner.Step("others", (sys.executable, "-c", f"open({str(over)!r}, 'w')"), beside=True),
-        runner.Step("first", (sys.executable, "-c", f"open({str(began)!r}, 'w')")),
+        runner.Step("first", (sys.executable, "-c", begins + until.format(str(over)))),
+        runner.Step("servers", (sys.executable, "-c", until.format(str(began)) + "raise SystemExit(1)"), beside=True),
+        runner.Step("cases", (sys.executable, "-c", "import os; os.environ['KUBECONFIG']"), cluster=True),
+        runner.Step("scenario", (sys.executable, "-c", told), cluster=True, beside=True),
     ]
     assert runner.run_all(steps) == Counter(passed=3, failed=1)
     assert "failed: servers" in capsys.readouterr().out
