@@ -7,7 +7,7 @@ ON_CLUSTER = settings=$$($(PYTHON) tests/cluster env) && env $$settings PATH="$(
 PREPARE = $(ON_CLUSTER) ansible-playbook tests/local/prepare.yml -i inventories/local
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint sanity unit molecule chaos bench cluster cluster-down venv venv-tests lock clean
+.PHONY: help demo test thorough lint sanity unit molecule chaos bench cluster cluster-down venv venv-tests lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: ## Watch real releases: one succeeds, one rolls itself back, one never get
 
 test: venv-tests ## Everything below, as CI runs it
 	@$(BIN)/python tests/run.py
+
+thorough: venv-tests ## What takes too long for every change: before a release of the collection
+	@$(BIN)/python tests/run.py thorough molecule:database molecule:stand_ins
 
 lint: venv-tests ## Formatter, linters, types and documentation
 	@$(BIN)/python tests/run.py format ruff mypy yamllint ansible-lint docs changelog

@@ -30,8 +30,9 @@ MANIFESTS = tuple(  # several documents in one file
 )
 OF_THE_INVENTORY = "tests/cluster_cases/test_check_mode.py"
 """The cases that use the namespaces of inventories/local, as the scenarios, the demo and chaos do."""
-ONLY_BY_NAME = {"molecule:stand_ins"}
-"""Steps that take too long for every change; `make molecule` runs them, too."""
+ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:stand_ins"}
+"""Steps that take too long for every change; `make thorough` runs them."""
+EVERY_CHANGE = "not thorough"
 IDLE: set[int] = set()
 """Sessions that give way to everybody else."""
 TELLING_LINE = re.compile(r"^(?:\[ERROR\]|FAILED |ERROR |fatal: ).*", re.MULTILINE)
@@ -74,7 +75,7 @@ def static_steps() -> list[Step]:
         Step("units", ("ansible-test", "units", *ANSIBLE_TEST, "tests/unit/plugins/"), TREE, pytest=True),
         Step(
             "pytest",
-            (*beside_each_other, "--durations=10", "tests/unit", "--ignore=tests/unit/plugins"),
+            (*beside_each_other, "--durations=10", "-m", EVERY_CHANGE, "tests/unit", "--ignore=tests/unit/plugins"),
             pytest=True,
         ),
         Step("ansible-lint", ("ansible-lint", "--offline", "--strict", "--profile=production"), TREE, idle=True),
@@ -92,10 +93,12 @@ def static_steps() -> list[Step]:
 def cluster_steps() -> list[Step]:
     """The cases have namespaces of their own; what is beside them shares those of inventories/local."""
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    cases, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--third")
+    pytest, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--third")
+    cases = (*pytest, "tests/cluster_cases", f"--ignore={OF_THE_INVENTORY}")
     return [
-        Step("cases", (*cases, "tests/cluster_cases", f"--ignore={OF_THE_INVENTORY}"), pytest=True, cluster=True),
-        Step("cases:inventory", (*cases, OF_THE_INVENTORY), pytest=True, cluster=True, beside=True),
+        Step("cases", (*cases, "-m", EVERY_CHANGE), pytest=True, cluster=True),
+        Step("thorough", (*cases, "tests/unit", "-m", "thorough"), pytest=True, cluster=True),
+        Step("cases:inventory", (*pytest, OF_THE_INVENTORY), pytest=True, cluster=True, beside=True),
         Step("demo", ("make", "demo"), cluster=True, beside=True),
         *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True, beside=True) for name in scenarios),
         Step("chaos", chaos, pytest=True, cluster=True, beside=True),

@@ -28,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from services.postgres import Postgres
 
+pytestmark = pytest.mark.thorough
+
 SPACE = "backup-role-case"
 ROOT = Path(__file__).resolve().parents[2]
 Obj = dict[str, Any]

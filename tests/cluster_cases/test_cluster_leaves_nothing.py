@@ -26,7 +26,7 @@ spec:
   containers: [{name: one, image: localhost/podinfo:6.9.2, command: [./podinfo]}]
 """
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = [pytest.mark.thorough, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
 
 def tool(command: str) -> subprocess.CompletedProcess[str]:

@@ -41,6 +41,8 @@ from ansible_collections.runbook.release.tests.chaos.operators import LONGEST_RU
 
 from .test_helm_bluegreen import helm_3, helm_4
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 COUNTER = itertools.count()
 HOST = "hand-over.release.local"

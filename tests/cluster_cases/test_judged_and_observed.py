@@ -25,6 +25,8 @@ from ansible_collections.runbook.release.plugins.module_utils.release.index impo
 from ansible_collections.runbook.release.plugins.module_utils.release.register import index_of
 from ansible_collections.runbook.release.plugins.module_utils.tor.observing import ledger_of
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "import conftest; from ansible_collections.runbook.release.plugins.modules.helm_bluegreen import main; main()"
 SPACE = "observed-case"

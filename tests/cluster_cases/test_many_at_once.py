@@ -19,6 +19,8 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
 from ansible_collections.runbook.release.plugins.module_utils.release.register import index_of
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = "import conftest; from ansible_collections.runbook.release.plugins.modules.helm_bluegreen import main; main()"
 FIRST, NEXT = "6.9.2", "6.9.3"

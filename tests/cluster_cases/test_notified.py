@@ -18,6 +18,8 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import 
 
 from ..unit.receivers import Mailbox, Posts, certificate, mail_server, web_server
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = "notified-case"
 HOST = "notified.release.local"

@@ -20,6 +20,8 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.store impor
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Attempt, Index
 from ansible_collections.runbook.release.plugins.module_utils.release.register import index_of
 
+pytestmark = pytest.mark.thorough
+
 SYSTEM, VERSION, OTHER = "proven", "6.9.2", "6.9.3"
 ENVIRONMENTS = ("staging", "prod")
 MOVED = "moved"

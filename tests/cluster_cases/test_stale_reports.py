@@ -15,6 +15,8 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.kube.client import KubeClient
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import NAMESPACE, SERVICE
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "tests" / "unit" / "plugins" / "module_utils" / "tor" / "reports"
 SPACE = "tor-subject-case"

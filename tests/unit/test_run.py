@@ -111,3 +111,10 @@ def test_an_unknown_step_is_refused_with_the_known_ones(runner) -> None:
 def test_a_group_names_all_its_steps(runner) -> None:
     assert {step.name.split(":")[0] for step in runner.chosen(["molecule"])} == {"molecule"}
     assert len(runner.chosen([])) > len(runner.chosen(["molecule", "mypy"])) > 1
+
+
+def test_what_a_change_does_not_wait_for_has_a_command_of_its_own(runner) -> None:
+    assert not {step.name for step in runner.chosen([])} & runner.ONLY_BY_NAME
+    makefile = (TESTS.parent / "Makefile").read_text()
+    thorough = makefile.partition("\nthorough:")[2].partition("\n\n")[0]
+    assert [name for name in runner.ONLY_BY_NAME if f" {name}" not in thorough] == []
