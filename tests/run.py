@@ -93,7 +93,7 @@ def static_steps() -> list[Step]:
 def cluster_steps() -> list[Step]:
     """The cases have namespaces of their own; what is beside them shares those of inventories/local."""
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    pytest, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--third")
+    pytest, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--sample")
     cases = (*pytest, "tests/cluster_cases", f"--ignore={OF_THE_INVENTORY}")
     return [
         Step("cases", (*cases, "-m", EVERY_CHANGE), pytest=True, cluster=True),

@@ -22,16 +22,16 @@ RESTARTS: list[float] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--third", action="store_true", help="a representative third of all points and cases")
+    parser.addoption("--sample", action="store_true", help="a representative sample of all points and cases")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "third: belongs to the representative third")
+    config.addinivalue_line("markers", "sample: belongs to the representative sample")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--third"):
-        left_out = [item for item in items if not item.get_closest_marker("third")]
+    if config.getoption("--sample"):
+        left_out = [item for item in items if not item.get_closest_marker("sample")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 

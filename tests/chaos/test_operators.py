@@ -26,7 +26,7 @@ def tells(what: str, before: View) -> Callable[[View], bool]:
 
 @pytest.mark.parametrize(
     "crowd",
-    [pytest.param(2, id="2 operators at once", marks=pytest.mark.third), pytest.param(20, id="20 operators at once")],
+    [pytest.param(2, id="2 operators at once", marks=pytest.mark.sample), pytest.param(20, id="20 operators at once")],
 )
 def test_one_releases_and_the_others_name_the_owner(
     site: Site, versions: tuple[str, str], crowd: int, tell: Callable[..., None], tmp_path: Path
@@ -61,7 +61,7 @@ def test_one_releases_and_the_others_name_the_owner(
     ("step", "grace"),
     [
         pytest.param(machine.stage(SYSTEM), 10 * GRACE, id="lock stolen while the new version is staged"),
-        pytest.param(machine.switch(SYSTEM, 25), GRACE, id="lock stolen while traffic moves", marks=pytest.mark.third),
+        pytest.param(machine.switch(SYSTEM, 25), GRACE, id="lock stolen while traffic moves"),
     ],
 )
 def test_whoever_lost_the_lock_stops_and_writes_nothing_more(
@@ -90,7 +90,6 @@ def test_whoever_lost_the_lock_stops_and_writes_nothing_more(
     assert site.live() == new
 
 
-@pytest.mark.third
 def test_a_clock_ten_minutes_ahead_takes_no_lock_from_the_living(
     site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -48,8 +48,8 @@ def deaths() -> list[Any]:
     cases = [
         Death(point, fails, "rollback" if nth % 3 == 1 else "continue") for nth, (point, fails) in enumerate(found)
     ]
-    third = [nth % 3 == nth // 3 % 3 for nth in range(len(cases))]  # not always the same neighbour, nor policy
-    marks = [[pytest.mark.third] if chosen else [] for chosen in third]
+    sample = [nth % 8 == nth // 8 % 8 for nth in range(len(cases))]  # not always the same neighbour, nor policy
+    marks = [[pytest.mark.sample] if chosen else [] for chosen in sample]
     return [pytest.param(case, id=case.id, marks=marked) for case, marked in zip(cases, marks, strict=True)]
 
 
@@ -75,7 +75,7 @@ def gates(fails: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "fails",
-    [pytest.param("", marks=pytest.mark.third), *FAILING[1:]],
+    [pytest.param("", marks=pytest.mark.sample), *FAILING[1:]],
     ids=lambda fails: f"undisturbed, {fails or 'nothing'} fails",
 )
 def test_a_release_nobody_kills_keeps_the_journal_the_machine_says(
@@ -120,7 +120,6 @@ def test_killed_and_started_again(
     assert seconds < LOCK_TTL, "it waited until the lock of the dead run had expired"
 
 
-@pytest.mark.third
 def test_a_release_is_given_up_for_the_version_that_mends_it(
     site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -144,7 +143,6 @@ def test_a_release_is_given_up_for_the_version_that_mends_it(
     assert site.trouble(users) == []
 
 
-@pytest.mark.third
 def test_what_died_before_it_was_staged_is_taken_back_by_hand_and_nothing_else_is(
     site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -75,7 +75,6 @@ def test_an_api_server_that_spoils_a_fifth_of_its_answers(
     assert site.live() == versions[LIVE_AFTER[verdict]]
 
 
-@pytest.mark.third
 def test_a_disk_that_is_full_while_the_ledger_is_mirrored(
     site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -94,7 +93,7 @@ def test_a_disk_that_is_full_while_the_ledger_is_mirrored(
     assert site.live() == versions[1]
 
 
-@pytest.mark.third
+@pytest.mark.sample
 def test_a_ledger_edited_by_hand_is_not_gone_on_with(
     site: Site, versions: tuple[str, str], tell: Callable[..., None], tmp_path: Path
 ) -> None:
