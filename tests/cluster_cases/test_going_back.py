@@ -159,6 +159,7 @@ def test_a_version_that_shrank_is_as_large_as_what_serves_before_it_gets_the_tra
     assert "blue is too small for the traffic to go back to: 1 of 4 pods are ready" in back.stdout
 
 
+@pytest.mark.thorough
 def test_an_autoscaler_that_allows_less_delays_nobody_and_is_named(system: System) -> None:
     system.allow(2)
     back = system.go_back()
@@ -169,6 +170,7 @@ def test_an_autoscaler_that_allows_less_delays_nobody_and_is_named(system: Syste
     assert "HorizontalPodAutoscaler podinfo-blue allows no more than 2 pods, and 4 serve now" in said
 
 
+@pytest.mark.thorough
 def test_a_quota_that_is_full_leaves_the_traffic_until_somebody_says_why_it_goes_back(system: System) -> None:
     system.client.create(
         RESOURCEQUOTA, {"metadata": {"name": "full"}, "spec": {"hard": {"pods": "5"}}}, system.namespace

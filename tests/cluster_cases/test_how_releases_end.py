@@ -17,6 +17,8 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.client import
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import DEPLOYMENT, HTTPROUTE, NAMESPACE
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = "ending-case"
 HOST = "ending.release.local"

@@ -294,6 +294,7 @@ def test_the_same_version_again_changes_nothing(system: System) -> None:
     assert len(system.attempts) == before
 
 
+@pytest.mark.thorough
 def test_one_component_goes_back_alone_and_checking_that_names_its_workload(system: System) -> None:
     before, api, version = system.objects(), system.pods("api"), system.tag("api")
     with audited() as kept:
@@ -311,6 +312,7 @@ def test_one_component_goes_back_alone_and_checking_that_names_its_workload(syst
     assert "ended: rolled back, web alone" in said
 
 
+@pytest.mark.thorough
 def test_what_went_back_alone_comes_forward_with_the_next_release_of_its_version(system: System) -> None:
     version, api = system.tag("api"), system.pods("api")
     code, said = system.run("deploy.yml", release_version=version)
@@ -319,6 +321,7 @@ def test_what_went_back_alone_comes_forward_with_the_next_release_of_its_version
     assert set(system.pods("api")) == set(api)
 
 
+@pytest.mark.thorough
 def test_by_hand_the_newest_release_goes_back_by_a_redeploy_and_no_other(system: System) -> None:
     """The newest is that of one component."""
     api = system.tag("api")
@@ -355,6 +358,7 @@ def test_what_fails_at_its_gate_goes_back_by_itself_to_the_revisions_of_before(s
     assert version in (evidence / "web" / "evidence.json").read_text(), "of the pods that are gone now"
 
 
+@pytest.mark.thorough
 def test_a_release_that_is_killed_between_two_waves_can_be_taken_back(system: System) -> None:
     before, version = system.tags, system.another()
     operator = system.start("deploy.yml", release_version=version)
@@ -366,6 +370,7 @@ def test_a_release_that_is_killed_between_two_waves_can_be_taken_back(system: Sy
     assert (system.newest.verdict, system.tags) == ("rolled back", before)
 
 
+@pytest.mark.thorough
 def test_a_release_that_is_killed_between_two_waves_is_gone_on_with(system: System) -> None:
     version = system.another()
     operator = system.start("deploy.yml", release_version=version)

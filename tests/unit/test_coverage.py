@@ -118,7 +118,9 @@ def test_variables_roles_modules_and_tests_of_a_means_are_there(name: str) -> No
     assert [by for by in MEANS[name]["by"] if not is_there(by)] == []
     assert MEANS[name]["tests"]
     assert [path for path in MEANS[name]["tests"] if not (ROOT / path).is_file()] == []
-    assert [path for path in MEANS[name]["tests"] if "mark.thorough" in (ROOT / path).read_text("utf-8")] == []
+    assert [
+        path for path in MEANS[name]["tests"] if "pytestmark = pytest.mark.thorough" in (ROOT / path).read_text("utf-8")
+    ] == []
 
 
 def test_criteria_stand_in_the_inventories_of_their_system() -> None:
