@@ -7,6 +7,7 @@ import importlib.util
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ MEANS = COVERED["means"]
 PARTS = COVERED["parts"]
 
 
+@cache
 def options() -> set[str]:
     """The variables of all roles."""
     found: set[str] = set()
