@@ -30,7 +30,7 @@ MANIFESTS = tuple(  # several documents in one file
 )
 OF_THE_INVENTORY = "tests/cluster_cases/test_check_mode.py"
 """The cases that use the namespaces of inventories/local, as the scenarios, the demo and chaos do."""
-ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:stand_ins"}
+ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:service_entry", "molecule:stand_ins"}
 """Steps that take too long for every change; `make thorough` runs them."""
 EVERY_CHANGE = "not thorough"
 IDLE: set[int] = set()
