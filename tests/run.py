@@ -30,6 +30,10 @@ MANIFESTS = tuple(  # several documents in one file
 )
 OF_THE_INVENTORY = "tests/cluster_cases/test_check_mode.py"
 """The cases that use the namespaces of inventories/local, as the scenarios, the demo and chaos do."""
+OF_THE_BAD_DAY = tuple(
+    f"tests/cluster_cases/test_{name}.py" for name in ("alert_rolls_back", "incident", "maintenance")
+)
+"""Cases that go beside the others, so that both lanes take as long."""
 ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:service_entry", "molecule:stand_ins"}
 """Steps that take too long for every change; `make thorough` runs them."""
 EVERY_CHANGE = "not thorough"
@@ -91,14 +95,16 @@ def static_steps() -> list[Step]:
 
 
 def cluster_steps() -> list[Step]:
-    """The cases have namespaces of their own; what is beside them shares those of inventories/local."""
+    """The cases have namespaces of their own; the others beside them share those of inventories/local."""
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     pytest, chaos = ("pytest", "--quiet", "--durations=15"), ("pytest", "--quiet", "tests/chaos", "--sample")
-    cases = (*pytest, "tests/cluster_cases", f"--ignore={OF_THE_INVENTORY}")
+    others = (f"--ignore={path}" for path in (OF_THE_INVENTORY, *OF_THE_BAD_DAY))
+    cases = (*pytest, "tests/cluster_cases", *others)
     return [
         Step("cases", (*cases, "-m", EVERY_CHANGE), pytest=True, cluster=True),
         Step("thorough", (*cases, "tests/unit", "-m", "thorough"), pytest=True, cluster=True),
         Step("cases:inventory", (*pytest, OF_THE_INVENTORY), pytest=True, cluster=True, beside=True),
+        Step("cases:bad_day", (*pytest, *OF_THE_BAD_DAY), pytest=True, cluster=True, beside=True),
         Step("demo", ("make", "demo"), cluster=True, beside=True),
         *(Step(f"molecule:{name}", ("molecule", "test", "-s", name), cluster=True, beside=True) for name in scenarios),
         Step("chaos", chaos, pytest=True, cluster=True, beside=True),
