@@ -19,7 +19,7 @@ demo: ## Watch real releases: one succeeds, one rolls itself back, one never get
 	@tail -f build/demo/demo.log | sed -u 's/^[^|]*| //' & follow=$$!; $(ON_CLUSTER) ansible-playbook playbooks/demo.yml -i inventories/local; \
 	  code=$$?; kill $$follow; exit $$code
 
-test: venv-tests ## Everything below, as CI runs it
+test: venv-tests ## What a change waits for, as CI runs it
 	@$(BIN)/python tests/run.py
 
 thorough: venv-tests ## What takes too long for every change: before a release of the collection

@@ -9,6 +9,7 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,9 +17,6 @@ MOST = 25
 COUNT = """
 import json, sys
 from importlib import import_module
-from pathlib import Path
-
-import yaml
 from ansible.plugins.loader import init_plugin_loader
 init_plugin_loader()
 counted = {}
@@ -46,7 +44,8 @@ def test_every_playbook_loads_the_filters_before_it_forks() -> None:
     assert sorted(without) == ["production", "staging"]
 
 
-def test_a_run_that_waits_leaves_the_processor_to_others() -> None:
+@pytest.mark.parametrize("path", ["ansible.cfg", "playbooks/templates/init/ansible.cfg.j2"])
+def test_a_run_that_waits_leaves_the_processor_to_others(path: str) -> None:
     settings = ConfigParser()
-    settings.read(ROOT / "ansible.cfg")
+    settings.read(ROOT / path)
     assert settings.getfloat("defaults", "internal_poll_interval") >= 0.01

@@ -46,7 +46,7 @@ def _part() -> Library:
         return _whole()
     try:
         return _between_empty_packages(list(spec.submodule_search_locations))
-    except ImportError:
+    except (ImportError, AttributeError):
         return _whole()
 
 
