@@ -23,7 +23,7 @@ test: venv-tests ## What a change waits for, as CI runs it
 	@$(BIN)/python tests/run.py
 
 thorough: venv-tests ## What takes too long for every change: before a release of the collection
-	@$(BIN)/python tests/run.py thorough molecule:database molecule:service_entry molecule:stand_ins
+	@$(BIN)/python tests/run.py thorough molecule:database molecule:service_entry molecule:stages molecule:stand_ins
 
 lint: venv-tests ## Formatter, linters, types and documentation
 	@$(BIN)/python tests/run.py format ruff mypy yamllint ansible-lint docs changelog

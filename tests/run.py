@@ -34,7 +34,7 @@ OF_THE_BAD_DAY = tuple(
     f"tests/cluster_cases/test_{name}.py" for name in ("alert_rolls_back", "incident", "maintenance")
 )
 """Cases that go beside the others, so that both lanes take as long."""
-ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:service_entry", "molecule:stand_ins"}
+ONLY_BY_NAME = {"thorough", "molecule:database", "molecule:service_entry", "molecule:stages", "molecule:stand_ins"}
 """Steps that take too long for every change; `make thorough` runs them."""
 EVERY_CHANGE = "not thorough"
 IDLE: set[int] = set()

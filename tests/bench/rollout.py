@@ -66,12 +66,23 @@ def timed(task: Obj) -> float:
     return must(Run(done.returncode, began, time.time() - began, done.stdout + done.stderr)).seconds
 
 
+def by_kubectl(objects: list[Obj]) -> float:
+    """Seconds until kubectl has applied all of them at once, and says that each is rolled out."""
+    with tempfile.TemporaryDirectory(prefix="release-") as folder:
+        file = Path(folder, "objects.json")
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        began = time.time()
+        kubectl("apply", "--server-side", "--force-conflicts", f"--filename={file}")
+        kubectl("rollout", "status", "--timeout=300s", f"--filename={file}")
+        return time.time() - began
+
+
 def kubectl(*args: str) -> None:
     subprocess.run([os.environ["KUBECTL"], *args], check=True, capture_output=True)
 
 
 def rollout() -> Iterator[Line]:
-    together, alone, one_by_one = [], [], []
+    together, alone, one_by_one, floor = [], [], [], []
     kubectl("create", "namespace", NAMESPACE)
     try:
         timed(ours([service(number, VERSIONS[0]) for number in range(SERVICES)], "first"))
@@ -82,6 +93,9 @@ def rollout() -> Iterator[Line]:
             alone.append(timed(ours([service(SLOWEST - 1, old)], f"{round_} one")))
             timed(ours([service(number, old) for number in range(SERVICES)], f"{round_} back"))
             one_by_one.append(timed(peer(everything)))
+            both = by_kubectl([service(number, old) for number in range(SERVICES)])
+            floor.append(both / by_kubectl([service(SLOWEST - 1, new)]))
+            by_kubectl(everything)
     finally:
         kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     yield Line(
@@ -90,6 +104,7 @@ def rollout() -> Iterator[Line]:
         "times",
         1.3,
         statistic="median",
+        peer={"name": "kubectl apply and kubectl rollout status, the same way", "values": floor},
     )
     yield Line(
         f"rollout: {SERVICES} services to a version, from the command to all of them ready",
