@@ -137,7 +137,8 @@ class _Connection(http.client.HTTPConnection):
     certificate: Mapping[str, Any]
 
     def __init__(self, parts: SplitResult, address: str, ca_cert: str, deadline: float) -> None:
-        super().__init__(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        self.default_port = 443 if parts.scheme == "https" else 80  # the one that the header Host leaves out
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
         self._address = address or parts.hostname or ""
         self._trust = _trust(ca_cert) if parts.scheme == "https" else None
         self._deadline = deadline

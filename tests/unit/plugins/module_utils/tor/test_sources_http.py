@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -159,6 +160,20 @@ def test_time_that_runs_out_between_samples_is_insufficient(ask):
 def test_the_host_of_the_url_is_asked_for_at_the_address(ask, server):
     ask(select="status", expect=200)
     assert server.asked[0][3]["Host"] == f"shop.test:{server.server_port}"
+
+
+@pytest.mark.parametrize(("port", "asked_for"), [("", "127.0.0.1"), (":443", "127.0.0.1"), (":80", "127.0.0.1:80")])
+def test_the_port_https_has_anyway_is_no_part_of_the_host_that_is_asked_for(tmp_path, monkeypatch, port, asked_for):
+    paths, connect, ports = certificate(tmp_path, 90), socket.create_connection, []
+
+    def elsewhere(address, timeout):
+        ports.append(address[1])
+        return connect(("127.0.0.1", secure.server_port), timeout)
+
+    with serving(paths) as secure:
+        monkeypatch.setattr(socket, "create_connection", elsewhere)
+        send(Call(f"https://127.0.0.1{port}/", ca_cert=str(paths[0])), timeout=10)
+    assert (secure.asked[0][3]["Host"], ports) == (asked_for, [int(port[1:] or 443)])
 
 
 def test_a_post_sends_its_body_and_headers(ask, server):
