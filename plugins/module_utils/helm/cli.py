@@ -11,6 +11,7 @@ import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
+from ..children import die_with_us
 from ..errors import ReleaseError
 from .patch_stream import Patches
 from .post_render import by_plugin, by_program, program
@@ -150,6 +151,7 @@ def run(argv: list[str], doing: str, environment: t.Mapping[str, str], timeout: 
             text=True,
             timeout=timeout,
             check=False,
+            preexec_fn=die_with_us,
         )
     except FileNotFoundError as error:
         raise ReleaseError(

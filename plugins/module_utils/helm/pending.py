@@ -8,7 +8,7 @@ its own timeout, so a record that has not moved for longer than that has no owne
 recovered; the live one is not written at all.
 
 Who holds the lock of a release is alone: whoever began the operation held it before, and is dead or has been told to
-stop. Then there is nobody to wait for.
+stop. Helm dies with who started it, however that was killed. Then there is nobody to wait for.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import selectors
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..children import die_with_us
 from ..errors import ReleaseError
 from .server import Sink
 
@@ -24,7 +24,6 @@ SAID = 64 << 10
 LOOK_EVERY = 1.0
 TERM_PATIENCE = 2.0
 _SET_PIPE_SIZE = 1031
-_SET_DEATH_SIGNAL = 1
 _CREDENTIALS = ("PGPASS", "PGSSL", "PGKRB", "PGGSS")
 
 Pulse = Callable[[], object]
@@ -130,7 +129,7 @@ def run(call: Call, watch: Watchdog) -> Ended:
         pass_fds=tuple(call.descriptors),
         start_new_session=True,
         umask=0o077,
-        preexec_fn=_die_with_us,  # noqa: PLW1509
+        preexec_fn=die_with_us,  # noqa: PLW1509
     )
     try:
         said = _pump(process, call, watch)
@@ -143,15 +142,6 @@ def run(call: Call, watch: Watchdog) -> Ended:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_us() -> None:
-    """On Linux the kernel ends the program when this process is killed and cannot."""
-    if hasattr(_LIBC, "prctl"):
-        _LIBC.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _pump(process: subprocess.Popen[bytes], call: Call, watch: Watchdog) -> _Said:

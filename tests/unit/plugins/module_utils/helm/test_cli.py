@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.helm.cli import Capabilities, Chart, Helm, failure
 
+from ..living import is_gone, left_by_a_killed, telling
 from .conftest import FakeHelm
 
 
@@ -81,6 +82,12 @@ def test_a_hanging_helm_is_given_up(executable: Callable[[str, str], str]) -> No
     helm = Helm(executable("helm", "exec sleep 60"), "shop")
     with pytest.raises(ReleaseError, match=r"did not end within 0 s.*raise timeout"):
         helm._run(["list"], "listing releases", timeout=0.2)
+
+
+def test_a_helm_ends_when_who_started_it_is_killed(executable: Callable[[str, str], str], tmp_path: Path) -> None:
+    """Whoever holds the lock next takes its release for abandoned, and installs anew."""
+    helm = Helm(executable("helm", f"{telling(tmp_path / 'pid')}; exec sleep 600"), "shop")
+    assert is_gone(left_by_a_killed(lambda: helm.uninstall("shop-green", 600), tmp_path / "pid"))
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.postgres import stream
 from ansible_collections.runbook.release.plugins.module_utils.postgres.stream import Call, Stalled, Watchdog, run
+
+from ..living import alive, is_gone, left_by_a_killed, telling
 
 
 def watch(stall: float = 30.0, pulse: Callable[[], object] = lambda: None) -> Watchdog:
@@ -57,7 +56,7 @@ def test_when_the_sink_fails_the_whole_process_group_ends(tmp_path: Path) -> Non
     script = f"sleep 600 & echo $! > {tmp_path}/child; echo; wait"
     with pytest.raises(OSError, match="No space left"):
         run(shell(script, sink=full), watch())
-    assert is_gone(int((tmp_path / "child").read_text()), time.monotonic() + 30)
+    assert is_gone(int((tmp_path / "child").read_text()))
 
 
 def test_a_program_that_will_not_end_is_ended_by_force(tmp_path: Path) -> None:
@@ -67,32 +66,8 @@ def test_a_program_that_will_not_end_is_ended_by_force(tmp_path: Path) -> None:
 
 
 def test_a_program_ends_when_who_started_it_is_killed(tmp_path: Path) -> None:
-    starter = os.fork()
-    if starter == 0:
-        with contextlib.suppress(BaseException):
-            run(shell(f"echo $$ > {tmp_path}/draft; mv {tmp_path}/draft {tmp_path}/pid; exec sleep 600"), watch(600))
-        os._exit(0)
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    child = int((tmp_path / "pid").read_text())
-    os.kill(starter, signal.SIGKILL)
-    os.waitpid(starter, 0)
-    assert is_gone(child, deadline)
-
-
-def is_gone(pid: int, deadline: float) -> bool:
-    """Nobody here can wait for the child of a child; what was killed still needs a processor to end."""
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    call = shell(f"{telling(tmp_path / 'pid')}; exec sleep 600")
+    assert is_gone(left_by_a_killed(lambda: run(call, watch(600)), tmp_path / "pid"))
 
 
 def test_silence_is_a_stall_and_says_for_how_long_and_after_how_much() -> None:
