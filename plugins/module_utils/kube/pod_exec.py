@@ -5,30 +5,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib
 import json
 import re
 import time
 import typing as t
+from contextvars import ContextVar
 from urllib.parse import urlencode
 
 from ..errors import ApiError, NotReady
 from .connection import Connection
 from .faults import Asked, fault_of, unreachable
 from .kinds import POD
+from .transport import READ_TIMEOUT
+
+if t.TYPE_CHECKING:
+    from websocket import WebSocket
 
 STDOUT, STDERR, OUTCOME = 1, 2, 3
 OUTPUT_LIMIT = 4 * 1024 * 1024
+
+_opening: ContextVar[float | None] = ContextVar("seconds that opening a WebSocket may take", default=None)
 
 
 def run_in_pod(
     connection: Connection, pod: str, namespace: str, container: str, argv: t.Sequence[str], timeout: float
 ) -> tuple[int, str]:
-    """Exit code and output (both streams) of ``argv``; an error when it does not end, or writes without end."""
+    """Exit code and output (both streams) of ``argv``; an error when it does not end, or writes without end.
+
+    ``timeout`` is in seconds, from before the connection is opened, but not before the library is loaded.
+    """
+    importlib.import_module("kubernetes.stream.ws_client")
     asked = Asked("exec into", POD, namespace, pod)
-    stream = open_exec(connection, asked, container, argv)
+    deadline = time.monotonic() + timeout
+    stream = open_exec(connection, asked, container, argv, timeout=min(timeout, READ_TIMEOUT))
     output: list[str] = []
     size = 0
-    deadline = time.monotonic() + timeout
     try:
         while stream.is_open():
             remaining = deadline - time.monotonic()
@@ -56,9 +70,18 @@ def run_in_pod(
 
 
 def open_exec(
-    connection: Connection, asked: Asked, container: str, argv: t.Sequence[str], *, stdin: bool = False
+    connection: Connection,
+    asked: Asked,
+    container: str,
+    argv: t.Sequence[str],
+    *,
+    stdin: bool = False,
+    timeout: float = READ_TIMEOUT,
 ) -> t.Any:
-    """The library's WebSocket client for a command that has been asked for."""
+    """The library's WebSocket client for a command that has been asked for.
+
+    An API server that is silent for ``timeout`` seconds before it is open is ``Unreachable``. Then nothing is bounded.
+    """
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream.ws_client import websocket_call
 
@@ -69,16 +92,46 @@ def open_exec(
         query.append(("container", container))
     url = f"{connection.host}{POD.path(asked.namespace, asked.name, 'exec')}?{urlencode(query)}"
     try:
-        return websocket_call(
-            connection.configuration,
-            "GET",
-            url,
-            headers=connection.credential(),
-            capture_all=False,
-            _preload_content=False,
-        )
+        with _opened_within(timeout):
+            return websocket_call(
+                connection.configuration,
+                "GET",
+                url,
+                headers=connection.credential(),
+                capture_all=False,
+                _preload_content=False,
+            )
     except ApiException as error:
         raise _refusal(connection, asked, error) from error
+
+
+@contextlib.contextmanager
+def _opened_within(seconds: float) -> t.Iterator[None]:
+    """The library gives its WebSockets no timeout, and no way to give them one: here, in this thread, they have it."""
+    from kubernetes.stream import ws_client
+
+    ws_client.WebSocket = _bounded_websocket()
+    before = _opening.set(seconds)
+    try:
+        yield
+    finally:
+        _opening.reset(before)
+
+
+@functools.cache
+def _bounded_websocket() -> type[WebSocket]:
+    from websocket import WebSocket
+
+    class Bounded(WebSocket):
+        """Its timeout ends with the opening; outside of ``_opened_within`` it is like any other."""
+
+        def connect(self, url: str, **options: t.Any) -> None:
+            before, seconds = self.gettimeout(), _opening.get()
+            self.settimeout(before if seconds is None else seconds)
+            t.cast(t.Any, super()).connect(url, **options)
+            self.settimeout(before)
+
+    return Bounded
 
 
 def _refusal(connection: Connection, asked: Asked, error: t.Any) -> Exception:
