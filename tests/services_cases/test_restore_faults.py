@@ -9,10 +9,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Refused, ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.postgres import bring, decide, digest, room, scratch
+from ansible_collections.runbook.release.plugins.module_utils.postgres import (
+    bring,
+    decide,
+    digest,
+    room,
+    scratch,
+    swap,
+)
 from ansible_collections.runbook.release.plugins.module_utils.postgres.operate import operate as back_up
 from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import server_of
 from ansible_collections.runbook.release.plugins.module_utils.postgres.restore import operate
@@ -120,6 +128,44 @@ def test_a_scratch_that_cannot_be_dropped_hides_nothing_and_goes_with_the_next_r
         assert "could not be dropped (checkpoint request failed), the next run drops it" in raised.value.remedy
         (left,) = scratch.sweep(server)
         assert left in raised.value.remedy
+
+
+def test_a_connection_lost_within_the_swap_leaves_what_the_next_run_opens_the_database_by(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is back as soon as the swap has given up, before the way out of the run."""
+    store, request = LocalStore(str(tmp_path / "store")), replace(RESTORE, database=database.name)
+    is_open = f"select datallowconn from pg_database where datname = '{database.name}'"
+    with reached(database.server) as server:
+        made(server, database.name, store)
+        run, rows, undo, gone = server.run, server.rows, swap._undo, []
+
+        def lost(work: Callable[..., Any]) -> Callable[..., Any]:
+            def or_not(sql: str, *more: Any, **options: Any) -> Any:
+                if gone or "end_sessions" in sql:
+                    gone.append(sql)
+                    raise ReleaseError("the connection was lost", remedy="look at the server")
+                return work(sql, *more, **options)
+
+            return or_not
+
+        def back(*given: Any) -> None:
+            undo(*given)
+            gone.clear()
+
+        monkeypatch.setattr(server, "run", lost(run))
+        monkeypatch.setattr(server, "rows", lost(rows))
+        monkeypatch.setattr(swap, "_undo", back)
+        with pytest.raises(ReleaseError, match="connection was lost") as raised:
+            operate(server, store, request)
+        assert "run the task again, which puts them back" in raised.value.remedy
+        assert database.server.sql(is_open) == [(False,)]
+        monkeypatch.undo()
+        assert scratch.sweep(server) == []
+        done = operate(server, store, request)
+        assert any("connections to" in said for said in done.mended)
+    assert database.server.sql(is_open) == [(True,)]
+    assert database.server.sql(f"select 1 from pg_database where starts_with(datname, '{scratch.PREFIX}')") == []
 
 
 def test_the_room_that_counts_is_that_of_the_disk_the_database_is_on(disk: Disk, tmp_path: Path) -> None:

@@ -97,13 +97,24 @@ def drop(server: Server, name: str) -> None:
 
 
 def _dropped_after(server: Server, name: str, error: BaseException) -> None:
-    """Drop it; what keeps us from that must not hide the error before."""
+    """Drop it unless it says what has to be put back; what keeps us from that must not hide the error before."""
     try:
-        drop(server, name)
+        if not _on_its_way(server, name):
+            drop(server, name)
     except ReleaseError as second:
         if isinstance(error, ReleaseError):
             left = f"scratch database {name} could not be dropped ({second.what}), the next run drops it"
             error.remedy = "; ".join(filter(None, (error.remedy, left)))
+
+
+def _on_its_way(server: Server, name: str) -> bool:
+    """Whether a swap into another's place stands on it that was not undone: without it nobody would know of that."""
+    return "swap" in record(_words(server, name) or "")
+
+
+def _words(server: Server, name: str) -> str | None:
+    """The comment of one of ours; None if there is no such database."""
+    return next((str(row["comment"]) for row in server.rows(_ALL) if row["name"] == name), None)
 
 
 def oid_of(server: Server, name: str) -> int:
@@ -129,12 +140,11 @@ def record(words: str) -> dict[str, Any]:
 
 def _ours(server: Server, name: str) -> bool:
     """Marked, and not on the way into another's place; or killed between being made and being marked."""
-    found = [row for row in server.rows(_ALL) if row["name"] == name]
-    if not found:
+    words = _words(server, name)
+    if words is None:
         return False
-    if found[0]["comment"]:
-        said = record(found[0]["comment"])
-        return "scratch" in said and "swap" not in said
+    if words:
+        return "scratch" in record(words) and "swap" not in record(words)
     try:
         return not server.rows(_USED, name)[0]["used"]
     except ReleaseError:
