@@ -14,7 +14,7 @@ from .backoff import Pacing
 from .connection import Connection, KubeAuth
 from .faults import Asked, fault_of
 from .kinds import ACCESSREVIEW, POD, SERVICE, Kind, known_kind
-from .patches import failed_test, is_done, is_guarded, managers_of
+from .patches import failed_test, is_done, is_guarded, is_merged, managers_of
 from .transport import Patience, Request, Retry, Transport
 
 if t.TYPE_CHECKING:
@@ -199,11 +199,18 @@ class KubeClient:
     def merge_patch(self, kind: Kind, name: str, body: Obj, namespace: str = "", subresource: str = "") -> Obj:
         """JSON merge patch; put ``metadata.resourceVersion`` in ``body`` to make it fail when someone was faster.
 
-        Its values are absolute, so under a guard, which nobody else passes meanwhile, it may be sent again.
+        Its values are absolute, so under a guard, which nobody else passes meanwhile, it may be sent again. So may one
+        with a resourceVersion: if the first one, whose answer was lost, had taken effect, that is success.
         """
         guarded = bool((body.get("metadata") or {}).get("resourceVersion")) or self.guard is not None
         retry = Retry.SAFE if guarded else Retry.UNSENT
-        return self._patch(kind, Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
+        try:
+            return self._patch(kind, Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
+        except Conflict as error:
+            found = self.get(kind, name, namespace) if error.uncertain else None
+            if found is None or not is_merged(found, body):
+                raise
+            return found
 
     def json_patch(
         self, kind: Kind, name: str, ops: t.Sequence[t.Mapping[str, t.Any]], namespace: str = "", subresource: str = ""

@@ -53,6 +53,19 @@ def is_done(obj: Obj, ops: t.Sequence[Op]) -> bool:
     )
 
 
+def is_merged(obj: t.Any, body: Obj) -> bool:
+    """Whether ``obj`` already has every value a merge patch would write; the version it was made for is none."""
+    metadata = {key: value for key, value in (body.get("metadata") or {}).items() if key != "resourceVersion"}
+    return _has(obj, {**body, "metadata": metadata})
+
+
+def _has(found: t.Any, wanted: t.Any) -> bool:
+    if not isinstance(wanted, t.Mapping):
+        return bool(found == wanted)
+    there = found if isinstance(found, t.Mapping) else {}
+    return all(key not in there if value is None else _has(there.get(key), value) for key, value in wanted.items())
+
+
 def value_at(obj: t.Any, path: str) -> t.Any:
     """The value a JSON pointer leads to, or a marker that equals nothing."""
     for segment in path.split("/")[1:]:

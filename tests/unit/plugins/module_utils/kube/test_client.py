@@ -170,6 +170,41 @@ def test_merge_patch_is_sent_again_only_with_a_resource_version(api, client):
         client.merge_patch(CONFIGMAP, "a", {"data": {"x": "1"}}, "shop")
 
 
+VERSIONED = {"metadata": {"resourceVersion": "7", "annotations": {"old": None}}, "data": {"x": "1"}}
+LATER = {"name": "a", "resourceVersion": "9"}
+
+
+@pytest.mark.parametrize("metadata", [LATER, {**LATER, "annotations": {"theirs": "1"}}])
+def test_merge_patch_that_took_effect_before_its_answer_was_lost_is_a_success(api, client, metadata):
+    found = {"metadata": metadata, "data": {"x": "1", "theirs": "2"}}
+    api.on("PATCH", MAPS + "/a", HangUp(reset=True), failure(409, "the object has been modified"))
+    api.on("GET", MAPS + "/a", Reply(body=found))
+    assert client.merge_patch(CONFIGMAP, "a", VERSIONED, "shop") == found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Reply(body={"metadata": LATER, "data": {"x": "2"}}),
+        Reply(body={"metadata": LATER}),
+        Reply(body={"metadata": {**LATER, "annotations": {"old": "1"}}, "data": {"x": "1"}}),
+        failure(404, "gone"),
+    ],
+)
+def test_merge_patch_overtaken_by_someone_else_after_a_lost_answer_is_a_conflict(api, client, found):
+    api.on("PATCH", MAPS + "/a", HangUp(), failure(409, "the object has been modified"))
+    api.on("GET", MAPS + "/a", found)
+    with pytest.raises(Conflict):
+        client.merge_patch(CONFIGMAP, "a", VERSIONED, "shop")
+
+
+def test_merge_patch_whose_first_answer_is_a_conflict_did_not_take_effect(api, client):
+    api.on("PATCH", MAPS + "/a", failure(409, "the object has been modified"))
+    with pytest.raises(Conflict):
+        client.merge_patch(CONFIGMAP, "a", VERSIONED, "shop")
+    assert api.methods() == ["PATCH"]
+
+
 def test_create_is_not_sent_again_when_its_answer_was_lost(api, client):
     api.on("POST", MAPS, HangUp())
     with pytest.raises(Exception, match="no answer"):

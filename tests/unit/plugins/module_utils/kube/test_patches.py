@@ -6,6 +6,7 @@ from ansible_collections.runbook.release.plugins.module_utils.kube.patches impor
     failed_test,
     is_done,
     is_guarded,
+    is_merged,
     managers_of,
     pointer,
     value_at,
@@ -90,3 +91,14 @@ def test_managers_of_a_field_inside_an_owned_list():
         "helm (2026-01-01T00:00:00Z)",
     ]
     assert managers_of({"metadata": {}}, "/spec") == []
+
+
+def test_is_merged_looks_at_every_value_of_a_merge_patch():
+    body = {"metadata": {"resourceVersion": "7", "labels": {"a": "b", "old": None}}, "spec": {"all": [1]}}
+    done = {"metadata": {"resourceVersion": "9", "labels": {"a": "b", "c": "d"}}, "spec": {"all": [1], "more": 2}}
+    assert is_merged(done, body)
+    assert not is_merged({**done, "spec": {"all": [1, 2]}}, body)
+    assert not is_merged({**done, "metadata": {"labels": {"a": "b", "old": "x"}}}, body)
+    assert not is_merged({**done, "metadata": {"labels": {}}}, body)
+    assert is_merged({}, {"metadata": {"annotations": {"old": None}}})
+    assert not is_merged({"spec": "text"}, {"spec": {"a": 1}})
