@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotReady, Refused
+from ..errors import Conflict, NotReady, Refused
 from ..kube.kinds import Kind
 from ..kube.watch import Watch
 from ..release import machine
@@ -164,8 +164,14 @@ def observe(client: KubeClient, request: Request) -> Certificate:
 
 
 def _ask(client: KubeClient, request: Request, before: Certificate) -> None:
+    """Nobody was faster if the answer was lost and it is issued: cert-manager changes what we wrote at once."""
     body = asked_for(before, datetime.now(UTC))
-    client.merge_patch(CERTIFICATE, request.name, body, request.namespace, "status")
+    try:
+        client.merge_patch(CERTIFICATE, request.name, body, request.namespace, "status")
+    except Conflict as error:
+        now = observe(client, request) if error.uncertain else before
+        if not (now.says("Issuing") or now.revision > before.revision):
+            raise
 
 
 def _awaited(client: KubeClient, request: Request, revision: int, book: Book) -> Certificate:
