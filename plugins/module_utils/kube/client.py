@@ -204,8 +204,9 @@ class KubeClient:
         """
         guarded = bool((body.get("metadata") or {}).get("resourceVersion")) or self.guard is not None
         retry = Retry.SAFE if guarded else Retry.UNSENT
+        asked = Asked("patch", kind, namespace, name, subresource)
         try:
-            return self._patch(kind, Asked("patch", kind, namespace, name, subresource), body, "merge-patch+json", retry)
+            return self._patch(kind, asked, body, "merge-patch+json", retry)
         except Conflict as error:
             found = self.get(kind, name, namespace) if error.uncertain else None
             if found is None or not is_merged(found, body):
