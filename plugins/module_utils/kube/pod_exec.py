@@ -66,7 +66,7 @@ def run_in_pod(
         output += [stream.read_channel(channel) for channel in (STDOUT, STDERR)]
         return exit_code(asked, argv, stream.read_channel(OUTCOME)), "".join(output)
     finally:
-        stream.close()
+        stream.close(timeout=0)
 
 
 def open_exec(

@@ -25,11 +25,14 @@ def exited(code: int) -> bytes:
 class ExecServer:
     """Sends `frames` (channel, data) and closes; `abrupt` without a closing frame. Before that it reads `expect` bytes.
 
+    One that `stalls` says nothing more instead, also when the client closes.
     `heard` is what came on stdin, `asked` the first line of the request.
     """
 
-    def __init__(self, frames: Sequence[tuple[int, bytes]], *, expect: int = 0, abrupt: bool = False) -> None:
-        self._frames, self._expect, self._abrupt = frames, expect, abrupt
+    def __init__(
+        self, frames: Sequence[tuple[int, bytes]], *, expect: int = 0, abrupt: bool = False, stalls: bool = False
+    ) -> None:
+        self._frames, self._expect, self._abrupt, self._stalls = frames, expect, abrupt, stalls
         self.heard = b""
         self.asked = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -54,7 +57,9 @@ class ExecServer:
                 self.heard += data[1:]
             for channel, data in self._frames:
                 connection.sendall(_framed(2, bytes([channel]) + data))
-            if not self._abrupt:
+            if self._stalls:
+                reading.read()
+            elif not self._abrupt:
                 connection.sendall(_framed(8, struct.pack(">H", 1000)))
 
     def _greet(self, connection: socket.socket, reading: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import Unreachable
+from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady, Unreachable
 from ansible_collections.runbook.release.plugins.module_utils.kube.connection import Connection, KubeAuth
 from ansible_collections.runbook.release.plugins.module_utils.kube.faults import Asked
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import POD
@@ -56,6 +56,16 @@ def test_an_api_server_that_accepts_and_never_answers_is_not_waited_for_for_ever
         with pytest.raises(Unreachable, match="cannot exec into Pod shop/web-1: no answer from"):
             run_in_pod(connection, "web-1", "shop", "web", ["true"], 0.3)
         assert time.monotonic() - begun < 5
+
+
+def test_a_command_that_does_not_end_is_left_at_once() -> None:
+    with ExecServer([], stalls=True) as server:
+        connection = Connection(KubeAuth(host=server.url, api_key="x"))
+        import_module(LIBRARY)
+        begun = time.monotonic()
+        with pytest.raises(NotReady, match=r"sleep did not end within 0\.3 s"):
+            run_in_pod(connection, "web-1", "shop", "web", ["sleep", "100"], 0.3)
+        assert time.monotonic() - begun < 2.5
 
 
 def test_what_may_be_read_later_is_not_bound_by_the_time_for_opening() -> None:
