@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0
 QUIET = 3.0
+ONE_READING = 30.0
+NOT_ALL = (None, "the time was up before all were asked")
 ESTABLISHED = "01"
 HEADING = "local_address"
 LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
@@ -51,12 +53,20 @@ class Uncountable(Exception):
     """The connections of a pod cannot be read; says why."""
 
 
+class TimeUp(Exception):
+    """The budget was spent before every pod was asked."""
+
+
 def drain(client: KubeClient, namespace: str, old: Side, budget: float, witness: str = "") -> Drained:
-    """Wait until nobody is connected to the old side, at most `budget` seconds."""
+    """Wait until nobody is connected to the old side, at most `budget` seconds; tells the last count that was complete.
+
+    One that the end of the budget cuts short is none.
+    """
     began, since = time.monotonic(), time.time()
+    deadline = began + budget
     selector = ",".join(f"{key}={value}" for key, value in sorted(old.selector.items()))
     pods = [pod for pod in client.list(POD, namespace=namespace, labels=selector) if _is_running(pod)]
-    connected, reason = _count(client, namespace, pods, old)
+    connected, reason = _count(client, namespace, pods, old, deadline) or NOT_ALL
     while True:
         stale, quiet = _stale(witness, old.version, since)
         spent = time.monotonic() - began
@@ -64,7 +74,7 @@ def drain(client: KubeClient, namespace: str, old: Side, budget: float, witness:
             return Drained(spent, connected, reason, stale)
         time.sleep(min(INTERVAL, budget - spent))
         if connected is not None:
-            connected, reason = _count(client, namespace, pods, old)
+            connected, reason = _count(client, namespace, pods, old, deadline) or (connected, reason)
 
 
 def established(table: str, ports: Iterable[int]) -> int:
@@ -97,28 +107,42 @@ def target_ports(service: Obj, pod: Obj) -> Iterator[int]:
             yield target
 
 
-def _count(client: KubeClient, namespace: str, pods: list[Obj], old: Side) -> tuple[int | None, str]:
+def _count(
+    client: KubeClient, namespace: str, pods: list[Obj], old: Side, deadline: float
+) -> tuple[int | None, str] | None:
+    """How many, or why they cannot be counted; None when the time was up first."""
     try:
-        return sum(_connected(client, namespace, pod, old.obj or {}) for pod in pods), ""
+        return sum(_connected(client, namespace, pod, old.obj or {}, deadline) for pod in pods), ""
     except Uncountable as exc:
         return None, str(exc)
+    except TimeUp:
+        return None
 
 
-def _connected(client: KubeClient, namespace: str, pod: Obj, service: Obj) -> int:
+def _connected(client: KubeClient, namespace: str, pod: Obj, service: Obj, deadline: float) -> int:
     """All containers of a pod share its network, so the first that can be read speaks for it."""
     name = pod["metadata"]["name"]
     for container in pod["spec"]["containers"]:
         for argv in READERS:
+            limit = min(ONE_READING, _left(deadline))
             try:
-                _code, output = client.exec(name, namespace, container["name"], list(argv))
+                _code, output = client.exec(name, namespace, container["name"], list(argv), limit)
             except Forbidden as exc:
                 raise Uncountable(exc.what) from exc
             except ReleaseError:
                 continue
             if HEADING in output:
                 return established(output, target_ports(service, pod))
+    _left(deadline)  # what time cut short does not say that nothing can be read
     commands = ", ".join(argv[0] for argv in READERS)
     raise Uncountable(f"no container of pod {name} can read {TABLES[0]}: none has {commands}")
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeUp
+    return left
 
 
 def _stale(witness: str, version: str, since: float) -> tuple[int | None, bool]:

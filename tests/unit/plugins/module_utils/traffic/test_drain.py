@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.errors import Forbidden, NotReady, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import HTTPROUTE, POD
 from ansible_collections.runbook.release.plugins.module_utils.traffic import drain as draining
 from ansible_collections.runbook.release.plugins.module_utils.traffic.drain import drain, established, target_ports
@@ -60,17 +60,27 @@ def test_the_ports_of_a_pod_behind_a_service(ports: list[Any], expected: list[in
 
 
 class Draining(World):
-    """Pods that say what is in `tables`, one text for each look; an exception is raised."""
+    """Pods that say what is in `tables`, one text for each look; an exception is raised.
+
+    All but the first `fast` looks end by their limit, of those that `limits` has.
+    """
+
+    fast = 1000
 
     def __init__(self, *tables: Any) -> None:
         super().__init__(HTTPROUTE, route(rule(0, 100)))
         self.tables = list(tables)
+        self.limits: list[float] = []
         BLUE.obj["spec"]["ports"] = [{"port": 0x2694}]
         running = pod("blue-1", SELECTORS["blue"])
         running["spec"] = {"containers": [{"name": "app"}]}
         self.put(POD, running)
 
-    def exec(self, name: str, namespace: str, container: str, argv: list[str]) -> tuple[int, str]:
+    def exec(self, name: str, namespace: str, container: str, argv: list[str], timeout: float = 30) -> tuple[int, str]:
+        self.limits.append(timeout)
+        if len(self.limits) > self.fast:
+            time.sleep(min(timeout, 1.0))
+            raise NotReady("it did not end in time")
         table = self.tables.pop(0) if len(self.tables) > 1 else self.tables[0]
         if isinstance(table, Exception):
             raise table
@@ -112,6 +122,31 @@ def test_what_cannot_be_counted_takes_the_whole_budget(answer: Any, said: str) -
 
 def test_the_second_reader_is_tried_where_the_first_is_missing() -> None:
     assert drain(Draining(ReleaseError("cannot run cat"), EMPTY), NAMESPACE, BLUE, budget=30).connected == 0
+
+
+def many(fast: int) -> Draining:
+    """Six pods with two containers each, which answer to so many looks."""
+    world = Draining(TABLE)
+    world.fast = fast
+    for number in range(1, 7):
+        running = pod(f"blue-{number}", SELECTORS["blue"])
+        running["spec"] = {"containers": [{"name": "sidecar"}, {"name": "app"}]}
+        world.put(POD, running)
+    return world
+
+
+def test_pods_that_do_not_answer_cost_no_more_than_the_budget() -> None:
+    world = many(fast=3)
+    result = drain(world, NAMESPACE, BLUE, budget=0.3)
+    assert (result.connected, result.reason) == (None, "the time was up before all were asked")
+    assert 0.3 <= result.seconds < 2
+    assert max(world.limits) <= 0.3
+
+
+def test_a_count_that_the_end_of_the_budget_cuts_short_is_none() -> None:
+    result = drain(many(fast=8), NAMESPACE, BLUE, budget=0.5)
+    assert (result.connected, result.reason) == (12, "")
+    assert 0.5 <= result.seconds < 2
 
 
 def test_without_old_pods_nobody_is_connected() -> None:
