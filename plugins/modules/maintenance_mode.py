@@ -19,7 +19,8 @@ options:
     description:
       - V(on) makes the page answer everything the entry answers. It is refused while nothing is ready behind the page.
       - V(off) puts back exactly what was there before. What somebody else has changed meanwhile is left as it is, with
-        a warning. Nothing is changed when it is not on.
+        a warning. Nothing is changed when it is not on. A rule is known by what it matches, or by host and path, and
+        the port of a Service by its number, so others may come and go meanwhile.
     type: str
     choices: ["on", "off"]
     required: true

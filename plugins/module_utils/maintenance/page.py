@@ -42,43 +42,65 @@ class Page:
 
 def values(entry: Obj, page: Page) -> dict[str, Any]:
     """By JSON pointer, what the entry has to say so that the page answers everything it answered before."""
-    found = dict(_PLACES[entry["kind"]](entry, page))
+    found = {path: _says(path, page) for path in places(entry)}
     if not found:
         raise Refused(
             f"{entry['kind']} {entry['metadata']['name']} answers nothing, so there is nothing the page could answer",
             where=f"namespace {entry['metadata'].get('namespace', '')}",
             remedy="correct entry.name",
         )
-    return found
-
-
-def _httproute(entry: Obj, page: Page) -> Iterator[tuple[str, Any]]:
-    reference = {"group": "", "kind": "Service", "name": page.service, "port": page.port, "weight": 1}
-    for number, rule in enumerate(entry["spec"].get("rules") or []):
-        if rule.get("backendRefs"):
-            yield pointer("spec", "rules", number, "backendRefs"), [reference]
-
-
-def _ingress(entry: Obj, page: Page) -> Iterator[tuple[str, Any]]:
-    backend = {"service": {"name": page.service, "port": {"number": page.port}}}
-    if entry["spec"].get("defaultBackend"):
-        yield pointer("spec", "defaultBackend"), backend
-    for number, rule in enumerate(entry["spec"].get("rules") or []):
-        for place, _path in enumerate((rule.get("http") or {}).get("paths") or []):
-            yield pointer("spec", "rules", number, "http", "paths", place, "backend"), backend
-
-
-def _service(entry: Obj, page: Page) -> Iterator[tuple[str, Any]]:
-    if not entry["spec"].get("selector"):
-        return
-    if not page.selector:
+    if entry["kind"] == "Service" and not page.selector:
         raise Refused(
             f"Service {page.service} selects no pods, and Service {entry['metadata']['name']} answers from pods alone",
             remedy="name a Service with a selector as the page",
         )
-    yield pointer("spec", "selector"), dict(page.selector)
-    for number, _port in enumerate(entry["spec"].get("ports") or []):
-        yield pointer("spec", "ports", number, "targetPort"), page.target
+    return found
+
+
+def places(entry: Obj) -> list[str]:
+    """JSON pointers to everything that says who answers."""
+    return list(_PLACES[entry["kind"]](entry["spec"]))
+
+
+def beside(path: str) -> list[str]:
+    """JSON pointers to what tells the rule, or the port, of a place from the others; their numbers do not stay."""
+    one, _slash, last = path.rpartition("/")
+    whole = [one.partition("/http/")[0] + "/host"] if last == "backend" else []
+    return [*whole, *(f"{one}/{name}" for name in _BESIDE.get(last, ()))]
+
+
+def _says(path: str, page: Page) -> Any:
+    last = path.rpartition("/")[2]
+    if last == "backendRefs":
+        return [{"group": "", "kind": "Service", "name": page.service, "port": page.port, "weight": 1}]
+    if last == "selector":
+        return dict(page.selector)
+    if last == "targetPort":
+        return page.target
+    return {"service": {"name": page.service, "port": {"number": page.port}}}
+
+
+def _httproute(spec: Obj) -> Iterator[str]:
+    for number, rule in enumerate(spec.get("rules") or []):
+        if rule.get("backendRefs"):
+            yield pointer("spec", "rules", number, "backendRefs")
+
+
+def _ingress(spec: Obj) -> Iterator[str]:
+    if spec.get("defaultBackend"):
+        yield pointer("spec", "defaultBackend")
+    for number, rule in enumerate(spec.get("rules") or []):
+        for place, _path in enumerate((rule.get("http") or {}).get("paths") or []):
+            yield pointer("spec", "rules", number, "http", "paths", place, "backend")
+
+
+def _service(spec: Obj) -> Iterator[str]:
+    if not spec.get("selector"):
+        return
+    yield pointer("spec", "selector")
+    for number, _port in enumerate(spec.get("ports") or []):
+        yield pointer("spec", "ports", number, "targetPort")
 
 
 _PLACES = {"HTTPRoute": _httproute, "Ingress": _ingress, "Service": _service}
+_BESIDE = {"backendRefs": ("matches",), "backend": ("path", "pathType"), "targetPort": ("port", "protocol")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import Refused, ReleaseError
@@ -20,13 +20,18 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """``by`` is what it is on for; ``was`` and ``now`` map JSON pointers to the values before and since."""
+    """``by`` is what it is on for; ``was`` and ``now`` map JSON pointers to the values before and since.
+
+    ``beside`` maps to what tells the rules of these places apart, None where nothing was said. It is empty in a record
+    of an earlier version.
+    """
 
     by: str
     who: str
     since: str
     was: Values
     now: Values
+    beside: Values = field(default_factory=dict)
 
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -39,7 +44,8 @@ def record_of(obj: Mapping[str, Any]) -> Record | None:
         return None
     try:
         said = json.loads(text)
-        return Record(str(said["by"]), str(said["who"]), str(said["since"]), dict(said["was"]), dict(said["now"]))
+        was, now, beside = dict(said["was"]), dict(said["now"]), dict(said.get("beside") or {})
+        return Record(str(said["by"]), str(said["who"]), str(said["since"]), was, now, beside)
     except (ValueError, KeyError, TypeError):
         raise ReleaseError(
             f"{obj.get('kind', 'The entry')} {obj['metadata']['name']} has an annotation {MAINTENANCE} that nobody can "

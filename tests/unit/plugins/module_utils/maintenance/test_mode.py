@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -102,6 +103,95 @@ def test_what_somebody_changed_meanwhile_stays_and_the_rest_comes_back() -> None
     assert plan.warnings == (
         "/spec/rules/2/backendRefs of HTTPRoute shop was changed while it was in maintenance, and is left as it is",
     )
+
+
+def matching(path: str, name: str) -> Obj:
+    return {"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": [ref(name)]}
+
+
+def of_paths(*paths: str) -> Obj:
+    """Rules that go to a Service of their own each, called like the path."""
+    return {"kind": "HTTPRoute", **route(*(matching(path, path[1:]) for path in paths))}
+
+
+def two_ports() -> Obj:
+    ports = [{"port": 80, "targetPort": 9898, "protocol": "TCP"}, {"port": 81, "targetPort": 9899, "protocol": "TCP"}]
+    return service("shop", {"app": "shop"}, ports=ports)
+
+
+ONE_OF_SEVERAL = {
+    "httproute": (of_paths("/a", "/b", "/c"), ["rules"]),
+    "ingress, a path": (ingress(), ["rules", 0, "http", "paths"]),
+    "ingress, a host": (
+        {
+            **ingress(),
+            "spec": {"rules": [*ingress()["spec"]["rules"][:1], {**ingress()["spec"]["rules"][0], "host": "c"}]},
+        },
+        ["rules"],
+    ),
+    "service": (two_ports(), ["ports"]),
+}
+
+
+@pytest.mark.parametrize("which", ONE_OF_SEVERAL)
+@pytest.mark.parametrize("added", [False, True])
+def test_a_rule_that_another_number_is_of_by_now_gets_what_it_said_itself(which: str, added: bool) -> None:
+    """One before it was removed or added: what says who answers, the page, is the same in all of them."""
+    entry, way = ONE_OF_SEVERAL[which]
+
+    def change(obj: Obj) -> Obj:
+        changed = copy.deepcopy(obj)
+        rules: Any = changed["spec"]
+        for key in way:
+            rules = rules[key]
+        if added:
+            rules.insert(0, new)
+        else:
+            del rules[0]
+        return changed
+
+    new = {"matches": [{"path": {"value": "/new"}}], "host": "new", "path": "/new", "port": 1}
+    meanwhile = change(patched(entry, turned_on(entry)))
+    assert turned_on(meanwhile).ops == ()
+    plan = off(meanwhile, "maintenance")
+    assert patched(meanwhile, plan)["spec"] == change(entry)["spec"]
+    assert len(plan.warnings) == (0 if added else 2 if which == "ingress, a host" else 1)
+
+
+def test_what_a_rule_said_that_is_another_one_by_now_is_told() -> None:
+    meanwhile = patched(of_paths("/a", "/b"), turned_on(of_paths("/a", "/b")))
+    meanwhile["spec"]["rules"][0]["matches"] = [{"path": {"type": "PathPrefix", "value": "/c"}}]
+    plan = off(meanwhile, "maintenance")
+    after = patched(meanwhile, plan)["spec"]["rules"]
+    assert [one["backendRefs"][0]["name"] for one in after] == ["sorry", "b"]
+    gone, still = plan.warnings
+    assert "nothing any more like /spec/rules/0/backendRefs was" in gone
+    assert '"value": "/a"' in gone
+    assert '"name": "a"' in gone
+    assert still.startswith("/spec/rules/0/backendRefs of HTTPRoute shop still answers from the maintenance page")
+
+
+@pytest.mark.parametrize("turn", ["on", "off"])
+def test_a_rule_that_became_another_one_since_it_was_read_is_not_patched(turn: str) -> None:
+    entry = of_paths("/a", "/b")
+    meanwhile = patched(entry, turned_on(entry))
+    plan, now = (turned_on(entry), entry) if turn == "on" else (off(meanwhile, "maintenance"), meanwhile)
+    now["spec"]["rules"][0]["matches"] = [{"path": {"value": "/c"}}]
+    failed = failed_test(now, plan.ops)
+    assert failed is not None
+    assert failed[0] == "/spec/rules/0/matches"
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_what_an_earlier_version_recorded_is_put_back_too(kind: str) -> None:
+    entry = copy.deepcopy(ENTRIES[kind])
+    meanwhile = patched(entry, turned_on(entry))
+    record = json.loads(meanwhile["metadata"]["annotations"][MAINTENANCE])
+    del record["beside"]
+    meanwhile["metadata"]["annotations"][MAINTENANCE] = json.dumps(record)
+    plan = off(meanwhile, "maintenance")
+    assert patched(meanwhile, plan)["spec"] == entry["spec"]
+    assert plan.warnings == ()
 
 
 @pytest.mark.parametrize("path", ["/spec/rules/0/backendRefs", "/metadata/annotations"])
