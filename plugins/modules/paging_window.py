@@ -15,9 +15,11 @@ description:
     was planned, and ends it.
   - A window is found by its O(name). So a second run makes it longer instead of opening another one, and a run that
     knows nothing of the first one can end it. It always has an end, so one that nobody ends is over all the same.
+  - One of that name about other O(services) or O(matchers) does not count when a window is opened, and stays as it is.
+    O(state=closed) ends all of them.
 options:
   state:
-    description: Whether a window of that name is open.
+    description: Whether a window of that name is open, about what is given.
     type: str
     choices: [open, closed]
     default: open
@@ -113,7 +115,7 @@ after:
   type: list
   elements: dict
   returned: success
-  sample: [{id: PMW01, ends: "2026-11-21T18:00:00Z"}]
+  sample: [{id: PMW01, ends: "2026-11-21T18:00:00Z", about: [PSHOP01]}]
 """
 
 from collections.abc import Mapping

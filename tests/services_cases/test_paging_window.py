@@ -51,6 +51,10 @@ def test_nobody_is_paged_for_the_system_until_its_window_ends(alertmanager: Aler
     assert longer["before"] == first["after"]
     assert longer["after"][0]["ends"] > first["after"][0]["ends"]
     assert len(silences.windows(NAME)) == 1
+    store = Silences(Wire(alertmanager.url), {"namespace": "store"})
+    assert len(operate(store, Want(OPEN, NAME, 3600), now).report()["after"]) == 2
+    assert not operate(store, Want(OPEN, NAME, 3600), now).report()["changed"]
+    assert pages(alertmanager) == []
     assert operate(silences, Want(CLOSED, NAME), now).report()["changed"]
     assert pages(alertmanager) == ["shop", "store"]
     assert not operate(silences, Want(CLOSED, NAME), now).report()["changed"]

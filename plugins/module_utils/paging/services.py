@@ -57,19 +57,29 @@ class Alertmanager:
     wire: Wire
     matchers: Mapping[str, str]
 
+    @property
+    def about(self) -> frozenset[str]:
+        return frozenset(map(_matcher, self._matchers()))
+
     def windows(self, name: str) -> list[Window]:
         found = self.wire.ask("GET", "/api/v2/silences")
         ours = [one for one in found if one["comment"] == name and one["createdBy"] == AUTHOR]
-        return [Window(one["id"], moment(one["endsAt"])) for one in ours if one["status"]["state"] != "expired"]
+        return [
+            Window(one["id"], moment(one["endsAt"]), frozenset(map(_matcher, one["matchers"])))
+            for one in ours
+            if one["status"]["state"] != "expired"
+        ]
 
-    def put(self, name: str, begins: datetime, ends: datetime, ref: str) -> Window:
-        matchers = [
+    def _matchers(self) -> list[dict[str, Any]]:
+        return [
             {"name": label, "value": value, "isRegex": False, "isEqual": True}
             for label, value in sorted(self.matchers.items())
         ]
-        body = {"matchers": matchers, "startsAt": written(begins), "endsAt": written(ends), "comment": name}
+
+    def put(self, name: str, begins: datetime, ends: datetime, ref: str) -> Window:
+        body = {"matchers": self._matchers(), "startsAt": written(begins), "endsAt": written(ends), "comment": name}
         body |= {"createdBy": AUTHOR, **({"id": ref} if ref else {})}
-        return Window(str(self.wire.ask("POST", "/api/v2/silences", body)["silenceID"]), ends)
+        return Window(str(self.wire.ask("POST", "/api/v2/silences", body)["silenceID"]), ends, self.about)
 
     def end(self, ref: str) -> None:
         self.wire.ask("DELETE", f"/api/v2/silence/{quote(ref, safe='')}")
@@ -83,6 +93,10 @@ class PagerDuty:
     services: tuple[str, ...]
     sender: str
 
+    @property
+    def about(self) -> frozenset[str]:
+        return frozenset(self.services)
+
     def windows(self, name: str) -> list[Window]:
         found: list[Any] = []
         more = True
@@ -91,7 +105,11 @@ class PagerDuty:
             page = self.wire.ask("GET", f"/maintenance_windows?{query}")
             found += page["maintenance_windows"]
             more = bool(page.get("more")) and bool(page["maintenance_windows"])
-        return [Window(one["id"], moment(one["end_time"])) for one in found if one["description"] == name]
+        return [
+            Window(one["id"], moment(one["end_time"]), frozenset(about["id"] for about in one.get("services") or ()))
+            for one in found
+            if one["description"] == name
+        ]
 
     def put(self, name: str, begins: datetime, ends: datetime, ref: str) -> Window:
         window: dict[str, Any] = {"type": "maintenance_window", "description": name, "end_time": written(ends)}
@@ -100,10 +118,17 @@ class PagerDuty:
             window["start_time"] = written(begins)
         path = f"/maintenance_windows/{quote(ref, safe='')}" if ref else "/maintenance_windows"
         answer = self._from().ask("PUT" if ref else "POST", path, {"maintenance_window": window})
-        return Window(str(answer["maintenance_window"]["id"]), ends)
+        return Window(str(answer["maintenance_window"]["id"]), ends, self.about)
 
     def end(self, ref: str) -> None:
         self._from().ask("DELETE", f"/maintenance_windows/{quote(ref, safe='')}")
 
     def _from(self) -> Wire:
         return replace(self.wire, headers={**self.wire.headers, "From": self.sender})
+
+
+def _matcher(one: Mapping[str, Any]) -> str:
+    """As Alertmanager writes it, for example ``namespace="shop"``."""
+    equals = one.get("isEqual", True)
+    sign = ("=~" if equals else "!~") if one.get("isRegex") else ("=" if equals else "!=")
+    return f"{one['name']}{sign}{json.dumps(one['value'], ensure_ascii=False)}"

@@ -17,17 +17,22 @@ OPEN, CLOSED = "open", "closed"
 
 @dataclass(frozen=True)
 class Window:
-    """One that is not over: ``ref`` is what the service calls it."""
+    """One that is not over: ``ref`` is what the service calls it, ``about`` what nobody is paged for."""
 
     ref: str
     ends: datetime
+    about: frozenset[str] = frozenset()
 
-    def report(self) -> dict[str, str]:
-        return {"id": self.ref, "ends": written(self.ends)}
+    def report(self) -> dict[str, Any]:
+        return {"id": self.ref, "ends": written(self.ends), "about": sorted(self.about)}
 
 
 class Service(Protocol):
     """What pages people."""
+
+    @property
+    def about(self) -> frozenset[str]:
+        """What a window is put for, in the words of ``Window.about``."""
 
     def windows(self, name: str) -> list[Window]:
         """Those of this name that are not over."""
@@ -71,19 +76,22 @@ class Outcome:
 
     def diff(self) -> dict[str, str]:
         sides = {"before": self.before, "after": self.after}
-        return {side: "".join(f"until {written(one.ends)}\n" for one in windows) for side, windows in sides.items()}
+        return {side: "".join(map(_line, windows)) for side, windows in sides.items()}
 
 
 def operate(service: Service, want: Want, now: datetime, dry: bool = False) -> Outcome:
-    """One window of that name when it is open, none when it is closed; what a dead run left is found by its name."""
+    """One window of that name about what it is put for when it is open, none of that name when it is closed.
+
+    So what a dead run left is found. One about anything else stays until it is over, or closed.
+    """
     before = service.windows(want.name)
     if want.state == CLOSED:
         return _closed(service, before, dry)
     ends = now.replace(microsecond=0) + timedelta(seconds=want.seconds)
-    longest = max(before, key=lambda one: one.ends, default=None)
+    longest = max((one for one in before if one.about == service.about), key=lambda one: one.ends, default=None)
     if longest and longest.ends >= ends:
         return Outcome(f"nobody is paged until {written(longest.ends)} already", before, before)
-    wanted = Window(longest.ref if longest else "", ends)
+    wanted = Window(longest.ref if longest else "", ends, service.about)
     after = wanted if dry else service.put(want.name, now, ends, wanted.ref)
     others = [one for one in before if one is not longest]
     return Outcome(f"nobody is paged for {words(want.seconds)}, until {written(ends)}", before, [*others, after])
@@ -93,6 +101,10 @@ def _closed(service: Service, before: Sequence[Window], dry: bool) -> Outcome:
     for one in before if not dry else ():
         service.end(one.ref)
     return Outcome("people are paged again" if before else "no such window is open", before, [])
+
+
+def _line(one: Window) -> str:
+    return f"until {written(one.ends)} about {', '.join(sorted(one.about))}\n"
 
 
 def written(moment: datetime) -> str:
