@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,32 +47,40 @@ def dispatch(forge: Forge, asked: Asked) -> list[Run]:
             where=", ".join(str(run.get("html_url")) for run in found),
             remedy="look at them; nobody else should start it meanwhile",
         )
-    return follow_these(forge, asked, found)
+    return _judged([_ended(forge, asked, run) for run in found])
 
 
 def follow(forge: Forge, asked: Asked) -> list[Run]:
-    """Follow every run that the push of `ref` started, for the commit it names now."""
+    """Follow every run that the push of `ref` started, for the commit it names now.
+
+    Not all of them are listed at once: when those that are have ended, it looks again, until there is no other.
+    """
     commit = forge.get(f"commits/{quote(asked.ref, safe='')}")["sha"]
 
     def started() -> list[Run]:
         found = forge.get(asked.runs, event="push", branch=asked.ref, head_sha=commit, per_page=100)
         return [run for run in found.get("workflow_runs") or [] if run["head_sha"] == commit]
 
-    return follow_these(forge, asked, forge.poll(started, asked.every, f"the push of {asked.ref} started no run"))
+    ended: dict[int, Run] = {}
+    listed = forge.poll(started, asked.every, f"the push of {asked.ref} started no run")
+    while others := [run for run in listed if run["id"] not in ended]:
+        ended |= {run["id"]: _ended(forge, asked, run) for run in others}
+        time.sleep(max(0.0, min(asked.every, forge.deadline - time.monotonic())))
+        listed = forge.poll(started, asked.every, f"what else the push of {asked.ref} started was not told")
+    return _judged(list(ended.values()))
 
 
-def follow_these(forge: Forge, asked: Asked, runs: Sequence[Run]) -> list[Run]:
+def _judged(ended: Sequence[Run]) -> list[Run]:
     """The runs as they ended; one that did not succeed is an error with its address."""
-    ended = [_ended(forge, asked, run) for run in runs]
     failed = [run for run in ended if run["conclusion"] != "success"]
     if failed:
         raise ReleaseError(
             "; ".join(f"{run['name']} ended with {run['conclusion']}" for run in failed),
             where=", ".join(run["url"] for run in failed),
             remedy="read its log there; nothing was released by this task",
-            runs=ended,
+            runs=list(ended),
         )
-    return ended
+    return list(ended)
 
 
 def _ended(forge: Forge, asked: Asked, run: Run) -> Run:

@@ -117,6 +117,45 @@ def test_what_the_push_of_a_tag_started_is_followed_for_the_commit_it_names(serv
     assert [run["id"] for run in follow(forge(server), TAG)] == [2, 3]
 
 
+def listing(stand, *amounts):
+    """What the forge lists, look by look: so many of the runs, and all of them in the end."""
+    left = list(amounts)
+    return lambda *_: (200, {"workflow_runs": stand.runs[: left.pop(0) if left else None]})
+
+
+def test_runs_that_are_listed_while_the_others_run_are_followed_too(server):
+    stand = Stand(server)
+    for _run in range(3):
+        stand.add()
+    server.answers[f"{HERE}actions/runs"] = listing(stand, 0, 1, 2, 2)
+    assert [run["id"] for run in follow(forge(server), TAG)] == [1, 2]
+    server.answers[f"{HERE}actions/runs"] = listing(stand, 1, 2)
+    assert [run["id"] for run in follow(forge(server), TAG)] == [1, 2, 3]
+
+
+def test_a_run_that_is_listed_late_and_fails_is_an_error_beside_what_succeeded(server):
+    stand = Stand(server)
+    stand.add()
+    stand.conclusion = "failure"
+    server.answers[f"{HERE}actions/runs/1"] = {"id": 1, "status": "completed", "conclusion": "success"}
+    stand.add()
+    server.answers[f"{HERE}actions/runs"] = listing(stand, 1)
+    with pytest.raises(ReleaseError, match=r"deploy ended with failure\. Where: https://forge/runs/2") as raised:
+        follow(forge(server), TAG)
+    assert [run["conclusion"] for run in raised.value.details["runs"]] == ["success", "failure"]
+
+
+def test_what_has_ended_already_leaves_the_others_time_to_be_listed(server):
+    stand, begun = Stand(server, looks=1), time.monotonic()
+    stand.add()
+    stand.add()
+    server.answers[f"{HERE}actions/runs"] = lambda *_: (
+        200,
+        {"workflow_runs": stand.runs[: 1 if time.monotonic() < begun + 0.3 else 2]},
+    )
+    assert len(follow(forge(server), Asked("", "v2.4.0", {}, 0.4))) == 2
+
+
 def test_a_push_that_started_nothing_is_an_error(server):
     Stand(server).add(sha="another")
     with pytest.raises(NotReady, match=r"the push of v2\.4\.0 started no run in time"):
