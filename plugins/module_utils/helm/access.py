@@ -36,8 +36,9 @@ def kubeconfig(auth: KubeAuth) -> dict[str, t.Any]:
     cluster = _given(
         {
             "server": auth.host,
-            "certificate-authority": auth.ca_cert,
+            "certificate-authority": "" if auth.validate_certs is False else auth.ca_cert,
             "insecure-skip-tls-verify": auth.validate_certs is False,
+            "tls-server-name": auth.server_name,
             "proxy-url": auth.proxy,
         }
     )

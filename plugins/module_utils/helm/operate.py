@@ -94,7 +94,7 @@ def operate(client: KubeClient, request: Request, book: Book | None = None) -> O
     """Bring one component to the wanted state, as one step of the release's book; in check mode only say how."""
     started, book = time.monotonic(), book or Book()
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
-        helm = Helm(request.helm_binary, request.target.namespace, environment(client.auth, folder))
+        helm = Helm(request.helm_binary, request.target.namespace, environment(client.connection.options(), folder))
         have, renderings = _see(client, request, helm, folder)
         plan = decide(have, request.want, renderings)
         warnings = list(plan.warnings)

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -40,6 +40,8 @@ class KubeAuth:
     ca_cert: str = ""
     validate_certs: bool | None = None
     proxy: str = ""
+    server_name: str = ""
+    """What the certificate of the API server is for, if not its host; no option, only a kubeconfig says it."""
 
     @property
     def complete(self) -> bool:
@@ -72,6 +74,23 @@ class Connection:
             settings = self.configuration.auth_settings().get("BearerToken")
         return {"authorization": str(settings["value"])} if settings and settings["value"] else {}
 
+    def options(self) -> KubeAuth:
+        """For another program: as given, and complete where a user was given beside a kubeconfig.
+
+        A program that reads the kubeconfig would act as the user it finds there.
+        """
+        given, found = self._auth, self.configuration
+        if given.complete or not (given.username or given.client_cert):
+            return given
+        return replace(
+            given,
+            host=self.host,
+            ca_cert=found.ssl_ca_cert or "",
+            validate_certs=found.verify_ssl,
+            proxy=found.proxy or "",
+            server_name=getattr(found, "tls_server_name", None) or "",
+        )
+
     def close(self) -> None:
         self.pool.clear()
 
@@ -96,6 +115,8 @@ def _configuration(auth: KubeAuth) -> t.Any:
             setattr(configuration, attribute, path)
     if auth.validate_certs is not None:
         configuration.verify_ssl = auth.validate_certs
+    if auth.server_name:
+        configuration.tls_server_name = auth.server_name
     configuration.proxy = _proxy(auth, configuration)
     return configuration
 
