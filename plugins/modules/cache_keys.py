@@ -200,7 +200,6 @@ seconds:
   returned: success
 """
 
-import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -212,7 +211,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_argument_spec,
     kube_client,
 )
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
 
@@ -239,8 +238,7 @@ def main() -> None:
         request = Request.of(params, check=module.check_mode)
         run = Run.of(params["run"])
         client = kube_client(module) if run or needs_cluster(params["server"]) else None
-        recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
-        with recording as book, cache_of(params["server"], client, request.timeout) as cache:
+        with journal(client, run, module.warn) as book, cache_of(params["server"], client, request.timeout) as cache:
             outcome = operate(cache, request, book)
         for warning in outcome.warnings:
             module.warn(warning)

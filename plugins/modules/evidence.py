@@ -96,6 +96,7 @@ options:
 extends_documentation_fragment:
   - runbook.release.entry
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
 attributes:
   check_mode:
@@ -189,7 +190,9 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_client,
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.in_place import observe as observe_in_place
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.rolling import keys
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.traffic.entry import ENTRY_OPTIONS
 
 if t.TYPE_CHECKING:
@@ -222,7 +225,7 @@ def argument_spec() -> ArgumentSpec:
         mutually_exclusive=[("entry", "workloads")],
         required_by={"until": ["follow"]},
     )
-    return own.merge(ArgumentSpec(entry), kube_argument_spec())
+    return own.merge(ArgumentSpec(entry | RUN_OPTIONS), kube_argument_spec())
 
 
 def whose(client: KubeClient, params: dict[str, t.Any]) -> tuple[str, tuple[Obj, ...]]:
@@ -253,30 +256,37 @@ def followed(client: KubeClient, params: t.Mapping[str, t.Any], workloads: tuple
     return {"path": path, "unreadable": seen.unreadable, "told": {"lines": seen.lines, "why": seen.why}}
 
 
+def kept(client: KubeClient, params: dict[str, t.Any], check: bool) -> dict[str, t.Any]:
+    """What the module returns, once everything is written."""
+    colour, workloads = whose(client, params)
+    gathered = excerpt(
+        gather(client, params["namespace"], workloads, reads_all(params)),
+        params["lines"] or 0,
+        params["matching"] or "",
+    )
+    lines = summary(colour or params["name"], workloads, gathered)
+    if params["matching"]:
+        lines.append(f"{found(gathered)} lines match {params['matching']}")
+    files, more, unreadable = [], {}, list(gathered["unreadable"])
+    if not check:
+        if params["follow"]:
+            seen = followed(client, params, workloads)
+            more, unreadable = {"followed": seen["told"]}, [*unreadable, *seen["unreadable"]]
+            lines += [f"could not be followed: {text}" for text in seen["unreadable"]]
+            lines.append(f"{len(seen['told']['lines'])} lines were followed, until: {seen['told']['why']}")
+        files = write(params["path"], lines, gathered) + ([seen["path"]] if more else [])
+    whole = bool(workloads) and not unreadable and not gathered["pods_left_out"]
+    return {"changed": bool(files), "colour": colour, "summary": lines, "files": files, "whole": whole, **more}
+
+
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
         params, client = module.params, kube_client(module)
         wanted_of(params)
-        colour, workloads = whose(client, params)
-        gathered = excerpt(
-            gather(client, params["namespace"], workloads, reads_all(params)),
-            params["lines"] or 0,
-            params["matching"] or "",
-        )
-        lines = summary(colour or params["name"], workloads, gathered)
-        if params["matching"]:
-            lines.append(f"{found(gathered)} lines match {params['matching']}")
-        files, more, unreadable = [], {}, list(gathered["unreadable"])
-        if not module.check_mode:
-            if params["follow"]:
-                seen = followed(client, params, workloads)
-                more, unreadable = {"followed": seen["told"]}, [*unreadable, *seen["unreadable"]]
-                lines += [f"could not be followed: {text}" for text in seen["unreadable"]]
-                lines.append(f"{len(seen['told']['lines'])} lines were followed, until: {seen['told']['why']}")
-            files = write(params["path"], lines, gathered) + ([seen["path"]] if more else [])
-        whole = bool(workloads) and not unreadable and not gathered["pods_left_out"]
-        module.exit_json(changed=bool(files), colour=colour, summary=lines, files=files, whole=whole, **more)
+        with journal(client, Run.of(params["run"]), module.warn):
+            result = kept(client, params, module.check_mode)
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

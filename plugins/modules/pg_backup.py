@@ -360,8 +360,7 @@ def main() -> None:
         server, run = module.params["server"], Run.of(module.params["run"])
         reached = [one for one in (server, module.params["scratch"]) if one]
         client = kube_client(module) if run or any(map(needs_cluster, reached)) else None
-        recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
-        with recording as book:
+        with journal(client, run, module.warn) as book:
             if client and server and names_cronjob(server):
                 module.exit_json(**by_cronjob(module, client, book))
             module.exit_json(**in_store(module, client, book))

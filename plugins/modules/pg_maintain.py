@@ -279,7 +279,6 @@ extension:
   returned: with O(do=track_statements)
 """
 
-import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -296,7 +295,7 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     needs_cluster,
     server_of,
 )
-from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
 WORDS: dict[str, t.Any] = {"type": "list", "elements": "str"}
@@ -332,8 +331,7 @@ def main() -> None:
         request = Request.of(module.params, check=module.check_mode)
         run = Run.of(module.params["run"])
         client = kube_client(module) if run or needs_cluster(module.params["server"]) else None
-        recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
-        with recording as book, server_of(module.params["server"], client) as server:
+        with journal(client, run, module.warn) as book, server_of(module.params["server"], client) as server:
             outcome = operate(server, request, book)
         for warning in outcome.warnings:
             module.warn(warning)

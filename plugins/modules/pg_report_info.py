@@ -56,6 +56,7 @@ options:
 extends_documentation_fragment:
   - runbook.release.postgres
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
   - runbook.release.attributes.info_module
 notes:
@@ -207,6 +208,8 @@ from ansible_collections.runbook.release.plugins.module_utils.postgres.reach imp
     server_of,
 )
 from ansible_collections.runbook.release.plugins.module_utils.postgres.report.operate import ABOUT, BY, Request, report
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 
 
 def argument_spec() -> ArgumentSpec:
@@ -221,7 +224,7 @@ def argument_spec() -> ArgumentSpec:
         },
         required_if=[("about", "explain", ("statement",)), ("about", "rows", ("statement",))],
     )
-    return own.merge(SERVER_OPTIONS, kube_argument_spec())
+    return own.merge(SERVER_OPTIONS, ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
 
 
 def main() -> None:
@@ -236,8 +239,9 @@ def main() -> None:
             most=params["most"],
             timeout=params["timeout"],
         )
-        client = kube_client(module) if needs_cluster(params["server"]) else None
-        with server_of(params["server"], client) as server:
+        run = Run.of(params["run"])
+        client = kube_client(module) if run or needs_cluster(params["server"]) else None
+        with journal(client, run, module.warn), server_of(params["server"], client) as server:
             found = report(server, request)
         module.exit_json(changed=False, **found)
 

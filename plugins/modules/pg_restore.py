@@ -221,7 +221,6 @@ obstacles:
   returned: when refused for that
 """
 
-import contextlib
 import re
 import typing as t
 from dataclasses import replace
@@ -305,8 +304,7 @@ def main() -> None:
     with failing_cleanly(module):
         run = Run.of(module.params["run"])
         client = kube_client(module) if run or needs_cluster(module.params["server"]) else None
-        recording = journal(client, run, module.warn) if client and run else contextlib.nullcontext(Book())
-        with recording as book:
+        with journal(client, run, module.warn) as book:
             module.exit_json(**restore(module, client, book))
 
 

@@ -36,8 +36,8 @@ options:
     description: A token with the right to read and, unless with O(do=follow), to write actions.
     type: str
     required: true
-  ca_cert:
-    description: PEM file of the authority to trust.
+  api_ca_cert:
+    description: PEM file of the authority that O(api) is trusted by.
     type: path
     default: ""
   workflow:
@@ -72,6 +72,8 @@ options:
     type: int
     default: 3600
 extends_documentation_fragment:
+  - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
 attributes:
   check_mode:
@@ -147,10 +149,17 @@ import typing as t
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.release.plugins.module_utils.module import ArgumentSpec, failing_cleanly
+from ansible_collections.runbook.release.plugins.module_utils.module import (
+    ArgumentSpec,
+    failing_cleanly,
+    kube_argument_spec,
+    kube_client,
+)
 from ansible_collections.runbook.release.plugins.module_utils.pipeline.artifacts import Rule, tidy
 from ansible_collections.runbook.release.plugins.module_utils.pipeline.forge import Forge
 from ansible_collections.runbook.release.plugins.module_utils.pipeline.runs import Asked, dispatch, follow
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.window.inputs import duration
 
 Result = dict[str, t.Any]
@@ -162,7 +171,7 @@ def argument_spec() -> ArgumentSpec:
         "repository": {"type": "str", "required": True},
         "api": {"type": "str", "default": "https://api.github.com"},
         "token": {"type": "str", "required": True, "no_log": True},
-        "ca_cert": {"type": "path", "default": ""},
+        "api_ca_cert": {"type": "path", "default": ""},
         "workflow": {"type": "str", "default": ""},
         "ref": {"type": "str"},
         "inputs": {"type": "dict", "default": {}},
@@ -173,12 +182,13 @@ def argument_spec() -> ArgumentSpec:
         "timeout": {"type": "int", "default": 3600},
     }
     needs = [("do", "dispatch", ("workflow", "ref")), ("do", "follow", ("ref",)), ("do", "tidy", ("older_than",))]
-    return ArgumentSpec(own, required_if=needs)
+    return ArgumentSpec(own, required_if=needs).merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
 
 
-def run_pipeline(params: t.Mapping[str, t.Any], check: bool) -> Result:
+def run_pipeline(params: t.Mapping[str, t.Any], check: bool, book: Book) -> Result:
     deadline = time.monotonic() + params["timeout"]
-    forge = Forge(params["api"], params["repository"], params["token"], deadline, params["ca_cert"])
+    forge = Forge(params["api"], params["repository"], params["token"], deadline, params["api_ca_cert"])
+    book.look()
     if params["do"] == "tidy":
         rule = Rule(duration("older_than", params["older_than"]), params["newest"], params["keep"])
         gone, kept = tidy(forge, rule, datetime.now(UTC), check)
@@ -201,7 +211,10 @@ def run_pipeline(params: t.Mapping[str, t.Any], check: bool) -> Result:
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     with failing_cleanly(module):
-        module.exit_json(**run_pipeline(module.params, module.check_mode))
+        run = Run.of(module.params["run"])
+        with journal(kube_client(module) if run else None, run, module.warn) as book:
+            result = run_pipeline(module.params, module.check_mode, book)
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ options:
     default: 600
 extends_documentation_fragment:
   - runbook.release.kube
+  - runbook.release.run
   - runbook.release.attributes
 attributes:
   check_mode:
@@ -180,6 +181,8 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     kube_client,
 )
 from ansible_collections.runbook.release.plugins.module_utils.pipeline.forge import Forge
+from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book, journal
+from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
 from ansible_collections.runbook.release.plugins.module_utils.window.spans import seconds
 
 if t.TYPE_CHECKING:
@@ -213,7 +216,7 @@ def argument_spec() -> ArgumentSpec:
         },
         required_together=[("system", "environment")],
     )
-    return own.merge(kube_argument_spec())
+    return own.merge(ArgumentSpec(RUN_OPTIONS), kube_argument_spec())
 
 
 def live_of(client: KubeClient, params: Given) -> dict[str, str]:
@@ -235,14 +238,26 @@ def reached(params: Given) -> tuple[Registry, Delete]:
     return registry, from_packages(Forge(given["packages"], "", given["password"], deadline, given["ca_cert"]))
 
 
+def looking_first(book: Book, delete: Delete) -> Delete:
+    """Deletes only while the lock is ours."""
+
+    def guarded(digest: str) -> None:
+        book.look()
+        delete(digest)
+
+    return guarded
+
+
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
     params = module.params
     with failing_cleanly(module):
         registry, delete = reached(params)
-        age, live = seconds("older_than", params["older_than"]), live_of(kube_client(module), params)
-        want = Want(time.time(), age, params["newest"], params["keep"], live, params["without_live"])
-        outcome = operate(registry, want, delete, module.check_mode)
+        age, client = seconds("older_than", params["older_than"]), kube_client(module)
+        with journal(client, Run.of(params["run"]), module.warn) as book:
+            live = live_of(client, params)
+            want = Want(time.time(), age, params["newest"], params["keep"], live, params["without_live"])
+            outcome = operate(registry, want, looking_first(book, delete), module.check_mode)
         diff = {"diff": outcome.plan.diff()} if module._diff else {}
         module.exit_json(**outcome.report(), **diff)
 

@@ -111,6 +111,7 @@ def failed(argv: Sequence[str], where: str, code: int | None, said: str) -> Rele
         remedy="read the output; the revision and whether it is dirty say what was kept",
         record=f"{argv[0]} {ended}",
         log=said[-TAIL:],
+        rc=code,
     )
 
 

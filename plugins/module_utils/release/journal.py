@@ -131,12 +131,15 @@ class Journal(Book):
 
 
 @contextlib.contextmanager
-def journal(client: KubeClient, run: Run | None, warn: Callable[[str], None] = lambda text: None) -> Iterator[Book]:
+def journal(
+    client: KubeClient | None, run: Run | None, warn: Callable[[str], None] = lambda text: None
+) -> Iterator[Book]:
     """The book of a release, for as long as one of its tasks works; ``Refused`` if the lock is not ours any more.
 
-    A mirror that cannot be written stops nobody: ``warn`` is told, and the next entry brings it up to date.
+    Without a run no cluster is needed. A mirror that cannot be written stops nobody: ``warn`` is told, and the next
+    entry brings it up to date.
     """
-    if run is None or client.dry_run:
+    if run is None or client is None or client.dry_run:
         yield Book(run.token if run else 0)
         return
     own = client.beside(patience=RUN_PATIENCE)

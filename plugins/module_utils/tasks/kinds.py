@@ -51,9 +51,13 @@ KINDS: dict[str, Kind] = {
     ),
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "rehearse", "issuer_kind", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
-    "exec": Kind(("command",), ("kind", "container", "namespace", "everywhere", "keep"), one_of=("workload", "labels")),
+    "exec": Kind(
+        ("command",),
+        ("kind", "container", "namespace", "everywhere", "keep", "timeout"),
+        one_of=("workload", "labels"),
+    ),
     "run": Kind(("command",), ("folder", "environment", "timeout")),
-    "load": Kind(("script", "users", "duration", "thresholds"), ("ramp", "report", "patience")),
+    "load": Kind(("script", "users", "duration", "thresholds"), ("ramp", "report", "patience", "timeout")),
     "tag": Kind(("folder",), ("prefix", "about", "commit", "remote")),
     "pipeline": Kind(
         ("do", "repository", "token_environment"),
