@@ -30,7 +30,10 @@ options:
         O(state=undone). Kubernetes gives the revision a new number then.
     type: int
   env:
-    description: Environment variables and their values. Secrets do not belong here, but in a Secret.
+    description:
+      - Environment variables and their values. Secrets do not belong here, but in a Secret.
+      - The result repeats the values neither of these nor of O(append) as arguments, and those of variables that are
+        called like a secret nowhere.
     type: dict
   unset:
     description: Names of environment variables that are to be removed.

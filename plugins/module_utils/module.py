@@ -73,6 +73,29 @@ def failing_cleanly(module: AnsibleModule) -> t.Iterator[None]:
         module.fail_json(msg=message, exception="".join(traceback.format_exception(error)))
 
 
+def unsaid(module: AnsibleModule, *names: str) -> dict[str, t.Any]:
+    """The options as they were given; the module's result has only the keys of these dicts, which are ``no_log``.
+
+    That keeps them out of the log of the system. Ansible would also mask each of their values wherever it stands in the
+    result, which nobody could read any more where one is ``1`` or ``info``.
+    """
+    given = dict(module.params)
+    for name in names:
+        module.no_log_values.difference_update(_texts(given[name]))
+        module.params[name] = given[name] and dict.fromkeys(given[name], "not shown")
+    others = (name for name, option in module.argument_spec.items() if option.get("no_log") and name not in names)
+    module.no_log_values.update(text for name in others for text in _texts(given[name]))
+    return given
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict | list):
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from _texts(below)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
 def kube_argument_spec() -> ArgumentSpec:
     """How to reach the cluster; the twin of the documentation fragment ``runbook.release.kube``."""
 

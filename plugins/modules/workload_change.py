@@ -311,6 +311,7 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
     failing_cleanly,
     kube_argument_spec,
     kube_client,
+    unsaid,
 )
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import journal
 from ansible_collections.runbook.release.plugins.module_utils.release.run import RUN_OPTIONS, Run
@@ -349,9 +350,9 @@ def argument_spec() -> ArgumentSpec:
             "container": {"type": "str"},
             "version": {"type": "str"},
             "revision": {"type": "int"},
-            "env": {"type": "dict"},
+            "env": {"type": "dict", "no_log": True},
             "unset": {"type": "list", "elements": "str"},
-            "append": {"type": "dict"},
+            "append": {"type": "dict", "no_log": True},
             "resources": {"type": "dict", "options": {"requests": {"type": "dict"}, "limits": {"type": "dict"}}},
             "autoscaler": {"type": "dict", "options": BOUNDS},
             "allow": {"type": "dict", "options": ALLOW},
@@ -384,8 +385,9 @@ def argument_spec() -> ArgumentSpec:
 
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **argument_spec().to_kwargs())
+    given = unsaid(module, "env", "append")
     with failing_cleanly(module):
-        client, want = kube_client(module), Want.of(module.params)
+        client, want = kube_client(module), Want.of(given)
         with journal(client, Run.of(module.params["run"]), module.warn) as book:
             outcome = revert(client, want, book) if want.state == REVERTED else change(client, want, book)
         for warning in outcome.warnings:

@@ -148,6 +148,11 @@ def named(field: Obj) -> str:
     return "CPU to keep" if field["field"] == "cpu" else str(field["field"])
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable is called like a secret."""
+    return bool(_SECRET.search(name))
+
+
 def shown(field: Obj, now: Any) -> str:
     """A value as it may be told; of a variable with the name of a secret it is not."""
     if now is None:
@@ -156,7 +161,7 @@ def shown(field: Obj, now: Any) -> str:
         return f"{now} %" if field["field"] == "cpu" else str(now)
     if "valueFrom" in now:
         return "a reference"
-    return HIDDEN if _SECRET.search(field["name"]) else repr(str(now.get("value", "")))
+    return HIDDEN if is_secret(field["name"]) else repr(str(now.get("value", "")))
 
 
 def ops_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Obj]:

@@ -13,6 +13,7 @@ from ..errors import Refused
 from ..release.pod_program import Image
 from ..rollout.model import Key
 from ..window.spans import seconds
+from .put_back import HIDDEN, is_secret
 
 RESTARTED, SCALED, CONFIGURED, AUTOSCALED, REVERTED = "restarted", "scaled", "configured", "autoscaled", "reverted"
 ISOLATED, PINNED, UNDONE = "isolated", "pinned", "undone"
@@ -81,8 +82,9 @@ class Settings:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool | Mapping | list) or value is None:
+        told = HIDDEN if is_secret(name) else repr(value)
         raise Refused(
-            f"The value of {name} is no text: {value!r}", where="option env", remedy="put the value in quotation marks"
+            f"The value of {name} is no text: {told}", where="option env", remedy="put the value in quotation marks"
         )
     return str(value)
 
