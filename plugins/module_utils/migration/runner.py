@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..children import die_with_us, end_all
 from ..errors import NotReady, ReleaseError
 from ..postgres.secret import password_file
 
@@ -43,7 +44,11 @@ class Runner(ABC):
 
 @dataclass(frozen=True)
 class Here(Runner):
-    """On the machine this runs on, in ``folder``; libpq finds ``password`` in a file without a name."""
+    """On the machine this runs on, in ``folder``; libpq finds ``password`` in a file without a name.
+
+    A command is ended with everything it started, as ``make`` and ``sh -c`` do. When this process is killed only the
+    command itself ends with it; what still migrates then has a session in the database, by which it is found.
+    """
 
     folder: str
     environment: Mapping[str, str]
@@ -64,9 +69,9 @@ class Here(Runner):
                     check()
                     if time.monotonic() > deadline:
                         raise late(argv, self.what, self.timeout)
-            finally:
-                process.kill()
-                process.wait()
+            except BaseException:
+                end_all(process)
+                raise
             output.seek(0)
             said = output.read().decode(errors="replace")
         if process.returncode:
@@ -85,6 +90,8 @@ class Here(Runner):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_us,  # noqa: PLW1509
             )
         except OSError as error:
             raise ReleaseError(
