@@ -205,7 +205,7 @@ def _move(page: Page, asked: Asked, kind: Type) -> None:
 def _resolve(page: Page, asked: Asked, kind: Type) -> None:
     story = page.story
     if not story.facts.get("cause"):
-        raise Refused("nobody said what the cause was", remedy="give -e incident_cause='what it was'")
+        raise Refused("nobody said what the cause was", remedy="give -e \"incident_cause='what it was'\"")
     if kind.symptoms and asked.symptoms is None:
         raise Refused("nobody looked whether the symptoms are gone", remedy="judge them, then resolve it")
     if holding := [

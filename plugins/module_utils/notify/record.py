@@ -68,7 +68,7 @@ def announced(client: KubeClient, namespace: str, lease: str, told: Told, calend
         f"{told.version} was not announced by {said['notice_by']} for the window that began at {said['begins']}",
         where=index.store.where,
         remedy="plan it and run notify.yml in time before another window, or have those of release_approvals.override "
-        "approve a plan made with -e release_override_window='the reason'",
+        "approve a plan made with -e \"release_override_window='the reason'\"",
     )
 
 

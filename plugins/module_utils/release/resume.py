@@ -169,7 +169,7 @@ def _begin(index: Index, want: Want) -> Decision:
         raise Refused(
             f"{want.version} is on hold: {_why(index, hold)} at {hold.since}",
             remedy="release a version that mends it; or say why this one may be tried again, "
-            "with -e release_lift='the reason'",
+            "with -e \"release_lift='the reason'\"",
             hold=hold.report(),
         )
     lifted = f"; its hold is lifted: {want.lift}" if hold else ""

@@ -56,7 +56,7 @@ def check_room(state: EntryState, plan: Plan, room: Room) -> None:
         f"{plan.target} is too small for the traffic to go back to: {room.ready} of {room.needed} pods are ready",
         where=f"entry {state.entry}, Service {state.sides[plan.target].service}",
         remedy="bring it up first (helm_bluegreen with state warm); if a quota, the maximum of its autoscaler or the "
-        "nodes keep it from growing, mend that, or go back all the same with -e release_force='the reason'",
+        "nodes keep it from growing, mend that, or go back all the same with -e \"release_force='the reason'\"",
         ready=room.ready,
         needed=room.needed,
     )

@@ -48,7 +48,7 @@ def test_from_begun_to_ended_to_lifted(run: Run) -> None:
     held = run(**SHOP)
     assert held["failed"]
     assert held["hold"]["verdict"] == "rolled back"
-    assert "-e release_lift=" in held["msg"]
+    assert '-e "release_lift=' in held["msg"]
     lifted = run(**WHERE, state="lifted", version="1.4.0", reason="the database was full")
     assert lifted["changed"]
     assert run(release_info, **WHERE)["holds"] == []
