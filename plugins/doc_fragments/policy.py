@@ -26,7 +26,7 @@ options:
       when:
         description:
           - V(all) holds when no blocking criterion passed and one was seen to fail, V(any) when one did not pass,
-            V(failed) when O(policy[].criterion) failed.
+            also because it could not be measured, V(failed) when O(policy[].criterion) failed.
           - Anything else is an expectation of the value that O(policy[].criterion) measured, as in C(> 20 %),
             C(10 %..20 %) or C(> 2 x baseline).
         type: str
