@@ -12,7 +12,7 @@ everything is final. A look that could not measure what a rule is about changes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,13 @@ class Decision:
     def keeps(self) -> bool:
         """Whether nothing goes forward meanwhile."""
         return self.action in (HOLD, ROLLBACK)
+
+    def whole(self) -> Decision:
+        """At a gate, where a release has not ended yet: it goes back with all its components."""
+        if not self.components:
+            return self
+        sentence = f"{self.sentence}; a release that has not ended goes back with all its components"
+        return replace(self, sentence=sentence, components=())
 
     def told(self) -> dict[str, Any]:
         """For a ledger and for people."""

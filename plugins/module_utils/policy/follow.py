@@ -48,7 +48,8 @@ class Policy:
 class Follower:
     """`note` is told each hold and each rollback, and what became of a hold.
 
-    `strict` leaves it to the gate to end as soon as a blocking criterion fails. Otherwise only the policy decides.
+    `strict`, for a gate, leaves it to the gate to end as soon as a blocking criterion fails, and one component never
+    goes back alone. Otherwise only the policy decides.
     """
 
     def __init__(self, engine: Engine, note: Note, *, strict: bool) -> None:
@@ -72,7 +73,8 @@ class Follower:
             return None
         now = time.time()
         self._engine.see(now, [_finding(one) for one in gate.verdicts if over or _is_known(one)])
-        self.decision = replace(self._engine.decision(), standing=self._engine.left())
+        found = self._engine.decision()
+        self.decision = replace(found.whole() if self._strict else found, standing=self._engine.left())
         self._tell()
         if self.decision.action == ROLLBACK:
             return False

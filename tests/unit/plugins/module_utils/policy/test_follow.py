@@ -154,3 +154,13 @@ def test_the_record_of_the_gate_has_the_decision_and_its_numbers(hold: Hold) -> 
     assert record["verdict"] == "fail"
     assert record["decision"]["numbers"][0]["observed"] == 30
     assert "decision" not in hold(lambda _second: 0.2).gate.record()
+
+
+@pytest.mark.parametrize(("strict", "components"), [(True, ()), (False, ("api",))])
+def test_a_release_that_has_not_ended_goes_back_as_a_whole_and_says_so(
+    hold: Hold, strict: bool, components: tuple[str, ...]
+) -> None:
+    policy = [{"criterion": "errors", "when": "> 20 %", "action": "rollback", "component": "api"}]
+    decision = hold(lambda _second: 30, policy=policy, strict=strict).decision
+    assert (decision.action, decision.components) == ("rollback", components)
+    assert ("goes back with all its components" in decision.sentence) == strict
