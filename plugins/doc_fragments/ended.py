@@ -14,9 +14,11 @@ options:
     type: str
     choices: [released, rolled back, stopped, failed, restored, done]
   seconds:
-    description: How long it took.
+    description:
+      - How long it took.
+      - If not set, since the run began that ends it, as its ledger has it. Of a run that was there to go back
+        RV(sentence) tells it, and after what time the traffic was back.
     type: float
-    default: 0
   requests:
     description: Requests the witness made.
     type: int

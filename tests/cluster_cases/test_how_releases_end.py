@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -181,3 +182,6 @@ def test_a_release_is_taken_back_by_the_migrations_it_had_not_by_those_of_today(
     code, said = system.run("rollback.yml", release_force="the column is back")
     assert (code, system.weights()) == (0, {THIRD: 100}), said
     assert system.ends()[-1] == (FIRST, "rolled back")
+    (whole, traffic) = re.findall(r"ended: rolled back in (\d+\.\d) s, traffic after (\d+\.\d) s\.", said)[-1]
+    assert 0 < float(traffic) < float(whole)
+    assert system.told()["releases"][-1]["seconds"] == pytest.approx(float(whole), abs=0.06)

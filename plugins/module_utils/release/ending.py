@@ -8,18 +8,20 @@ import contextlib
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import Refused
-from ..ledger.chain import Entry, root
+from ..ledger.chain import Entry, now, root
 from ..ledger.store import Store
 from ..lock.decide import Want
 from ..lock.keep import keep, observe
 from . import machine
-from .index import VERDICTS, Attempt, Index, ending
+from .index import ROLLED_BACK, VERDICTS, Attempt, Index, ending
 from .pin import pin
 from .register import Register, index_of
+from .resume import GO_BACK
 from .run import Run
 from .story import Story
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 END_OPTIONS: dict[str, dict[str, Any]] = {
     "verdict": {"type": "str", "choices": list(VERDICTS)},
-    "seconds": {"type": "float", "default": 0},
+    "seconds": {"type": "float"},
     **{name: {"type": "int", "default": 0} for name in ("requests", "lost", "wrong_version")},
     "images": {"type": "dict", "default": {}},
 }
@@ -37,11 +39,14 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True)
 class End:
-    """How a release ended, as its ledger keeps it; ``images`` are those of each component that it left live."""
+    """How a release ended, as its ledger keeps it; ``images`` are those of each component that it left live.
+
+    ``seconds`` of None are those since the run began that ends it, by the ledger.
+    """
 
     verdict: str
     reason: str = ""
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     requests: int = 0
     lost: int = 0
     wrong_version: int = 0
@@ -75,15 +80,15 @@ def end(client: KubeClient, run: Run, how: End) -> Report:
         return _report(attempt, attempt.verdict or how.verdict, not attempt.verdict)
     own = Register(Store(client, run.namespace, run.release), run.who, run.token, run.mirror)
     if attempt.verdict:
-        report = _report(attempt, attempt.verdict, _let_go(client, run))
-        return {**report, **_pinned(run, own, Story.of(own.entries()))}
+        story = Story.of(own.entries())
+        return {**_report(attempt, attempt.verdict, _let_go(client, run), story), **_pinned(run, own, story)}
     _lock(client, run, "renewed")
     story = _closed(own, how)
     pinned = _pinned(run, own, story)
     index.add(machine.INDEX_ENDED, _ended(attempt, story))
     own.warnings += index.warnings
     _let_go(client, run)
-    return {**_report(attempt, story.verdict, True), **pinned}
+    return {**_report(attempt, story.verdict, True, story), **pinned}
 
 
 def _pinned(run: Run, own: Register, story: Story) -> Report:
@@ -96,7 +101,8 @@ def _closed(own: Register, how: End) -> Story:
     """The story with its end; an earlier attempt to end it may have come as far as here."""
     story = Story.of(Entry.parse(text) for text in own.store.texts())
     if not story.verdict:
-        story = story.after(own.add(machine.RELEASE_ENDS, how.report()))
+        took = _between(story.since, now()) if how.seconds is None else how.seconds
+        story = story.after(own.add(machine.RELEASE_ENDS, replace(how, seconds=took).report()))
     return story if story.sealed else story.after(own.seal())
 
 
@@ -139,13 +145,28 @@ def lift(client: KubeClient, namespace: str, lease: str, version: str, reason: s
 
 
 def _part(attempt: Attempt) -> str:
-    return f", {' and '.join(attempt.alone)} alone" if attempt.alone else ""
+    return f", {' and '.join(attempt.alone)} alone," if attempt.alone else ""
 
 
-def _report(attempt: Attempt, verdict: str, changed: bool) -> Report:
+def _took(attempt: Attempt, story: Story) -> str:
+    """How long a run took that was there to go back, and after what time the traffic was; any other says nothing."""
+    if story.verdict != ROLLED_BACK or not (attempt.takes_back or story.resumed == GO_BACK):
+        return ""
+    traffic = f", traffic after {_between(story.since, story.returned):.1f} s" if story.returned else ""
+    return f" in {float(story.ended['seconds']):.1f} s{traffic}"
+
+
+def _between(since: str, until: str) -> float:
+    """Seconds; 0 if nobody knows since when."""
+    took = datetime.fromisoformat(until) - datetime.fromisoformat(since) if since else timedelta()
+    return round(took.total_seconds(), 2)
+
+
+def _report(attempt: Attempt, verdict: str, changed: bool, story: Story | None = None) -> Report:
+    ended = f"{verdict}{_part(attempt)}{_took(attempt, story or Story())}".rstrip(",")
     return {
         "changed": changed,
         "release": attempt.release,
         "verdict": verdict,
-        "sentence": f"{attempt.kind.capitalize()} {attempt.release} ended: {verdict}{_part(attempt)}.",
+        "sentence": f"{attempt.kind.capitalize()} {attempt.release} ended: {ended}.",
     }

@@ -18,7 +18,8 @@ class Story:
 
     ``done`` are the steps that are done and did not begin again; ``open`` is the one that began last and is not done.
     ``backups`` maps a database to the backup to return to, ``migrated`` says whether any migration ever began.
-    ``rolled`` are the units that ever began to roll, or to go back: only those may be taken back.
+    ``rolled`` are the units that ever began to roll, or to go back: only those may be taken back. ``since`` is when the
+    run began that wrote last, ``resumed`` what it went on to do, and ``returned`` when it had given traffic back.
     """
 
     begun: Mapping[str, Any] = field(default_factory=dict)
@@ -34,6 +35,9 @@ class Story:
     ended: Mapping[str, Any] = field(default_factory=dict)
     sealed: bool = False
     last: Entry | None = None
+    since: str = ""
+    resumed: str = ""
+    returned: str = ""
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Story:
@@ -47,15 +51,20 @@ class Story:
         story = replace(self, last=entry)
         if entry.what == RELEASE_BEGINS:
             begun = entry.after or {}
-            return replace(story, begun=begun, rolled=tuple(begun.get("rolled") or ()))
+            return replace(story, begun=begun, rolled=tuple(begun.get("rolled") or ()), since=entry.when)
         if entry.what == RELEASE_ENDS:
             return replace(story, ended=entry.after or {}, open="")
         if entry.what == SEAL:
             return replace(story, sealed=True)
-        if entry.what in (RESUMED, TAKEN_OVER):
+        if entry.what == TAKEN_OVER:
             return story
+        if entry.what == RESUMED:
+            resumed = str((entry.after or {}).get("decision", ""))
+            return replace(story, since=entry.when, resumed=resumed, returned="")
         said = Said.parse(entry.what)
         story = story._told(said, entry.after) if said else story
+        if said and said.moment == "done" and said.step.verb == "switch back":
+            story = replace(story, returned=entry.when)
         return replace(story, latest=said.step.text if said else entry.what)
 
     def _told(self, said: Said, after: Any) -> Story:

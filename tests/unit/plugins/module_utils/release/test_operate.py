@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -586,10 +586,59 @@ def test_a_component_that_is_taken_back_alone_stands_in_both_ledgers_and_whoever
     known = tell(api.client(), "shop", "shop-prod")
     assert (known["unfinished"]["alone"], known["releases"][-1]["alone"]) == (["api"], ["api"])
     ended = end(api.client(), run_of(report), End("rolled back"))
-    assert ended["sentence"].endswith("ended: rolled back, api alone.")
+    assert ended["sentence"].endswith("ended: rolled back, api alone, in 0.0 s.")
     assert begin(api.client(), PART)["decision"] == "nothing"
     whole = begin(api.client(), replace(BOB, want=Want("")))
     assert (whole["decision"], whole["alone"], whole["rolled"]) == ("back", [], ["shop"])
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the clock that ledgers are written by, which else stands still."""
+    at = [datetime(2026, 11, 21, 16, tzinfo=UTC)]
+    utils = "ansible_collections.runbook.release.plugins.module_utils"
+    for module in ("ledger.store", "release.ending"):
+        monkeypatch.setattr(f"{utils}.{module}.now", lambda: f"{at[0]:%Y-%m-%dT%H:%M:%S.%fZ}")
+    return lambda seconds: at.__setitem__(0, at[0] + timedelta(seconds=seconds))
+
+
+BY_HAND = replace(BOB, want=Want(""))
+BACK = End("rolled back", seconds=None)
+
+
+def test_who_takes_back_by_hand_is_told_how_long_it_took_and_after_what_time_the_traffic_was_back(
+    api: Api, later: Callable[[float], None]
+) -> None:
+    end(api.client(), run_of(begin(api.client(), ALICE)), RELEASED)
+    run = run_of(begin(api.client(), BY_HAND))
+    for whats, after in ((["switch api back: begins"], 0.5), (["switch api back: done"], 2.6), (["retire api"], 9.2)):
+        later(after)
+        write(api, run, *whats)
+    for _time in range(2):
+        ended = end(api.client(), run, BACK)
+        assert ended["sentence"].endswith("ended: rolled back in 12.3 s, traffic after 3.1 s.")
+    assert index(api).attempts[-1].seconds == ledger(api, run.release)[-2].after["seconds"] == 12.3
+
+
+def test_a_way_back_that_is_gone_on_with_tells_the_time_of_its_own_run(
+    api: Api, later: Callable[[float], None]
+) -> None:
+    """The traffic was back before it began."""
+    dead = run_of(begin(api.client(), ALICE))
+    write(api, dead, "switch api to 25: done", "switch api back: begins", "switch api back: done")
+    later(3600)
+    run = run_of(begin(api.client(), BY_HAND))
+    later(4)
+    assert end(api.client(), run, BACK)["sentence"].endswith("ended: rolled back in 4.0 s.")
+    assert index(api).attempts[-1].seconds == 4
+
+
+def test_a_release_that_went_back_by_itself_has_the_seconds_it_says(api: Api, later: Callable[[float], None]) -> None:
+    run = run_of(begin(api.client(), ALICE))
+    later(400)
+    write(api, run, "switch api back: begins", "switch api back: done")
+    assert end(api.client(), run, replace(BACK, seconds=7.5))["sentence"].endswith("ended: rolled back.")
+    assert index(api).attempts[-1].seconds == 7.5
 
 
 def test_wherever_the_way_back_of_one_component_dies_the_next_one_goes_on_with_it() -> None:
