@@ -321,6 +321,7 @@ archive:
       elements: dict
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -329,12 +330,12 @@ from ansible_collections.runbook.release.plugins.module_utils.ledger.hide import
 from ansible_collections.runbook.release.plugins.module_utils.ledger.operate import (
     Outside,
     append,
-    default_who,
     hand_out,
     seal,
     verified,
 )
 from ansible_collections.runbook.release.plugins.module_utils.ledger.store import Store
+from ansible_collections.runbook.release.plugins.module_utils.lock.holder import holder_of
 from ansible_collections.runbook.release.plugins.module_utils.module import (
     ArgumentSpec,
     failing_cleanly,
@@ -372,7 +373,7 @@ def ledger_argument_spec() -> ArgumentSpec:
 def act(module: AnsibleModule) -> dict[str, Any]:
     params, outside = module.params, Outside.of(module.params)
     store = Store(kube_client(module), params["namespace"], params["release"])
-    who = params["who"] or default_who()
+    who = params["who"] or holder_of(os.environ)
     if params["state"] == "appended":
         return append(store, outside, Draft(**params["entry"], who=who, fence=params["fence"]), params["secret"])
     if params["state"] == "sealed":

@@ -4,21 +4,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Refused, ReleaseError
+from ..errors import Refused
+from ..ssh_keygen import NAMESPACE, said, ssh_keygen
 
-NAMESPACE = "runbook.release"
-BINARY = "ssh-keygen"
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/=]+")
 PATTERN = re.compile(r"[*?!]")
-TIMEOUT = 60
 
 
 @dataclass(frozen=True)
@@ -39,20 +34,20 @@ class Unsigned(Exception):
 
 def sign(key: Path, text: bytes) -> str:
     """The armoured signature. A key with a passphrase has to be in the agent."""
-    done = _run(["-Y", "sign", "-f", str(key), "-n", NAMESPACE], text)
+    done = ssh_keygen(["-Y", "sign", "-f", str(key), "-n", NAMESPACE], text)
     if done.returncode:
         raise Refused(
-            f"ssh-keygen cannot sign with {key}: {_said(done)}",
+            f"ssh-keygen cannot sign with {key}: {said(done)}",
             remedy="name a private key of yours; if it has a passphrase, ssh-add it and name its .pub file",
         )
     return done.stdout.decode()
 
 
 def fingerprint(key: Path) -> str:
-    done = _run(["-l", "-E", "sha256", "-f", str(key)])
+    done = ssh_keygen(["-l", "-E", "sha256", "-f", str(key)])
     found = FINGERPRINT.search(done.stdout.decode(errors="replace"))
     if done.returncode or not found:
-        raise Refused(f"{key} is not a key: {_said(done)}", remedy="name the file of your private or public key")
+        raise Refused(f"{key} is not a key: {said(done)}", remedy="name the file of your private or public key")
     return found[0]
 
 
@@ -63,44 +58,15 @@ def verify(signers: Path, text: bytes, signature: str) -> Approver:
     with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
         file.write(signature)
         file.flush()
-        listed = _run(["-Y", "find-principals", "-s", file.name, "-f", str(signers)], text)
+        listed = ssh_keygen(["-Y", "find-principals", "-s", file.name, "-f", str(signers)], text)
         principals = tuple(listed.stdout.decode(errors="replace").split())
         if listed.returncode or not principals:
             raise Unsigned(f"its key is not in {signers}")
         if any(PATTERN.search(name) for name in principals):
             raise Unsigned(f"{signers} lists its key for {', '.join(principals)}, which names no person")
         options = ["-Y", "verify", "-n", NAMESPACE, "-f", str(signers), "-I", principals[0], "-s", file.name]
-        done = _run(options, text)
+        done = ssh_keygen(options, text)
     found = FINGERPRINT.search(done.stdout.decode(errors="replace"))
     if done.returncode or not found:
-        raise Unsigned(f"its signature is not valid: {_said(done)}")
+        raise Unsigned(f"its signature is not valid: {said(done)}")
     return Approver(principals, found[0])
-
-
-def _run(options: Sequence[str], text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run ssh-keygen where it cannot ask anybody for a passphrase."""
-    env = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    try:
-        return subprocess.run(
-            [BINARY, *options],
-            input=text,
-            capture_output=True,
-            check=False,
-            env=env,
-            start_new_session=True,
-            timeout=TIMEOUT,
-        )
-    except FileNotFoundError:
-        raise ReleaseError(
-            "ssh-keygen is not installed", where="PATH of this host", remedy="install the OpenSSH client"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise ReleaseError(
-            f"ssh-keygen did not answer within {TIMEOUT} s",
-            remedy="see whether the SSH agent or the security key waits for somebody",
-        ) from None
-
-
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else f"exit code {done.returncode}"

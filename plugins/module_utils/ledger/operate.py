@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,14 +53,6 @@ class Outside:
     def pins(self) -> list[Head]:
         pinned = [Head(self.pinned["number"], self.pinned["sha256"])] if self.pinned else []
         return [*pinned, *(pins(self.mirror) if self.mirror else [])]
-
-
-def default_who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def append(store: Store, outside: Outside, draft: Draft, secret: Sequence[str]) -> Report:

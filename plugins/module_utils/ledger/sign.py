@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ReleaseError
+from ..ssh_keygen import NAMESPACE, said, ssh_keygen
 from .canonical import canonical
 from .chain import Head
-
-NAMESPACE = "runbook.release"
-TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ def message(release: str, head: Head) -> bytes:
 
 def sign(release: str, head: Head, key: str) -> SignedHead:
     """Sign with a private key file, or with a public one whose private half an SSH agent holds."""
-    done = _ssh_keygen(["sign", "-q", "-f", key, "-n", NAMESPACE], message(release, head))
+    done = ssh_keygen(["-Y", "sign", "-q", "-f", key, "-n", NAMESPACE], message(release, head))
     if done.returncode:
         raise ReleaseError(
-            f"the head of the ledger could not be signed: {_said(done)}",
+            f"the head of the ledger could not be signed: {said(done)}",
             where=key,
             remedy="give a private key without a passphrase, or the public key of one that an SSH agent holds",
         )
@@ -62,12 +60,12 @@ def signer_of(release: str, signed: SignedHead, allowed_signers: str) -> str:
         file = os.path.join(folder, "head.sig")
         with open(file, "w") as stream:
             stream.write(signed.signature)
-        found = _ssh_keygen(["find-principals", "-f", allowed_signers, "-s", file], b"")
+        found = ssh_keygen(["-Y", "find-principals", "-f", allowed_signers, "-s", file])
         who = found.stdout.decode().partition("\n")[0]
         if found.returncode or not who:
             raise _unproven(signed, allowed_signers, found)
-        arguments = ["verify", "-f", allowed_signers, "-I", who, "-n", NAMESPACE, "-s", file]
-        checked = _ssh_keygen(arguments, message(release, signed.head))
+        arguments = ["-Y", "verify", "-f", allowed_signers, "-I", who, "-n", NAMESPACE, "-s", file]
+        checked = ssh_keygen(arguments, message(release, signed.head))
         if checked.returncode:
             raise _unproven(signed, allowed_signers, checked)
     return who
@@ -75,33 +73,7 @@ def signer_of(release: str, signed: SignedHead, allowed_signers: str) -> str:
 
 def _unproven(signed: SignedHead, allowed_signers: str, done: subprocess.CompletedProcess[bytes]) -> ReleaseError:
     return ReleaseError(
-        f"the signature of head {signed.head.number} is not by an allowed signer: {_said(done)}",
+        f"the signature of head {signed.head.number} is not by an allowed signer: {said(done)}",
         where=allowed_signers,
         remedy="see who signed it, and whether release, number and sha256 are those that were signed",
     )
-
-
-def _ssh_keygen(arguments: Sequence[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    try:
-        return subprocess.run(
-            ["ssh-keygen", "-Y", *arguments],
-            check=False,
-            input=given,
-            capture_output=True,
-            env=environment,
-            start_new_session=True,
-            timeout=TIMEOUT,
-        )
-    except FileNotFoundError as error:
-        raise ReleaseError("ssh-keygen is not installed", remedy="install the OpenSSH client, 8.2 or newer") from error
-    except subprocess.TimeoutExpired as error:
-        raise ReleaseError(
-            f"ssh-keygen -Y {arguments[0]} did not answer within {TIMEOUT:.0f} s",
-            remedy="see whether the SSH agent waits for somebody to confirm",
-        ) from error
-
-
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-    return said[-1] if said else f"ssh-keygen ended with {done.returncode}"

@@ -62,7 +62,7 @@ class Plan:
 
 def decide(have: Have, want: Want) -> Plan:
     """The plan; ``Refused`` where the schema, the image or the declared class forbids it."""
-    _check_clean(have, want)
+    _check_clean(have)
     _check_known(have, want)
     plan = _down(have, want) if want.state == "downgraded" else _up(have, want)
     if plan.acts:
@@ -71,7 +71,7 @@ def decide(have: Have, want: Want) -> Plan:
     return plan
 
 
-def _check_clean(have: Have, want: Want) -> None:
+def _check_clean(have: Have) -> None:
     if have.revision.dirty:
         raise Refused(
             f"The schema is dirty: {have.revision.dirty}. Nothing was changed",

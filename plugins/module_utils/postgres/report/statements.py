@@ -41,7 +41,6 @@ from pg_stat_activity a
 where a.state = 'active' and a.backend_type = 'client backend' and a.datname = {database} and a.pid <> pg_backend_pid()
 order by a.query_start limit {most}"""
 _FIRST_WITH_INFO = "toplevel"
-_MILLISECONDS = 1000.0
 
 
 def report(session: Session, request: Request) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.runbook.release.plugins.module_utils.approval import ssh
 from ansible_collections.runbook.release.plugins.modules import release_approval
 
 ROLES = ("lead", "qa", "security", "devops", "customer")
@@ -306,8 +305,8 @@ def test_a_missing_key_is_named(sign: Run) -> None:
     assert "is not a key" in sign("qa", "nobody")["msg"]
 
 
-def test_a_missing_ssh_keygen_is_named(sign: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "BINARY", "ssh-keygen-that-is-not-there")
+def test_a_missing_ssh_keygen_is_named(sign: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert "install the OpenSSH client" in sign("qa")["msg"]
 
 

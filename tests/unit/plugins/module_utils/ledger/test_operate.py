@@ -191,15 +191,3 @@ def test_a_planted_secret_is_nowhere(cluster: Cluster, mirror: Mirror, key: Path
     copies += [path.read_text() for folder in ("mirror", "unpacked") for path in (tmp_path / folder).rglob("*.*")]
     assert len(copies) >= 7
     assert [copy for copy in copies if secret in copy] == []
-
-
-def test_who_is_a_user_at_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operate.socket, "gethostname", lambda: "deploy-1")
-    monkeypatch.setattr(operate.getpass, "getuser", lambda: "ops")
-    assert operate.default_who() == "ops@deploy-1"
-
-    def nameless() -> str:
-        raise KeyError("getpwuid(): uid not found")
-
-    monkeypatch.setattr(operate.getpass, "getuser", nameless)
-    assert operate.default_who().partition("@")[0].isdecimal()

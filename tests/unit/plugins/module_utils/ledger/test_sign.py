@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.runbook.release.plugins.module_utils import ssh_keygen
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
-from ansible_collections.runbook.release.plugins.module_utils.ledger import sign as sign_module
 from ansible_collections.runbook.release.plugins.module_utils.ledger.chain import Head
-from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import message, sign, signer_of
+from ansible_collections.runbook.release.plugins.module_utils.ledger.sign import SignedHead, message, sign, signer_of
 
 from .cluster import RELEASE
 
@@ -53,13 +53,13 @@ def test_a_signature_in_another_namespace_does_not_count(key: Path, allowed_sign
     command = ["ssh-keygen", "-Y", "sign", "-q", "-f", str(key), "-n", "file"]
     signature = subprocess.run(command, check=True, input=message(RELEASE, HEAD), capture_output=True).stdout.decode()
     with pytest.raises(ReleaseError, match="not by an allowed signer"):
-        signer_of(RELEASE, sign_module.SignedHead(HEAD, signature), str(allowed_signers))
+        signer_of(RELEASE, SignedHead(HEAD, signature), str(allowed_signers))
 
 
 @pytest.mark.parametrize("signature", ["", "nonsense"])
 def test_what_is_no_signature_does_not_count(allowed_signers: Path, signature: str) -> None:
     with pytest.raises(ReleaseError, match="not by an allowed signer"):
-        signer_of(RELEASE, sign_module.SignedHead(HEAD, signature), str(allowed_signers))
+        signer_of(RELEASE, SignedHead(HEAD, signature), str(allowed_signers))
 
 
 def test_a_key_with_a_passphrase_is_an_error_and_no_question(tmp_path: Path) -> None:
@@ -80,6 +80,6 @@ def test_an_agent_that_waits_for_somebody_is_not_waited_for(monkeypatch: pytest.
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(sign_module, "TIMEOUT", 0.1)
+    monkeypatch.setattr(ssh_keygen, "TIMEOUT", 0.1)
     with pytest.raises(ReleaseError, match="did not answer"):
         sign(RELEASE, HEAD, "key")
