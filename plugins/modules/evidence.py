@@ -102,7 +102,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads everything, writes nothing, and does not wait for what O(follow) would see.
+      - Reads everything, writes nothing, and does not wait for what O(follow) would see. It is a change if a file would
+        be new or another one, and with O(follow) always.
   diff_mode:
     support: none
   idempotent:
@@ -164,7 +165,7 @@ followed:
   returned: with O(follow), not in check mode
   sample: {lines: ["shop-7c9b-9kq2m shop: migration done"], why: until}
 files:
-  description: Paths of the files, the summary first.
+  description: Paths of the files that were written, the summary first; none in check mode.
   type: list
   elements: str
   returned: success
@@ -175,10 +176,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import (
     LOG_LINES,
+    contents,
     follow_into,
     gather,
+    is_kept,
+    keep,
     summary,
-    write,
 )
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target, observe
 from ansible_collections.runbook.release.plugins.module_utils.kube.excerpt import excerpt, found
@@ -268,15 +271,17 @@ def kept(client: KubeClient, params: dict[str, t.Any], check: bool) -> dict[str,
     if params["matching"]:
         lines.append(f"{found(gathered)} lines match {params['matching']}")
     files, more, unreadable = [], {}, list(gathered["unreadable"])
+    if params["follow"] and not check:
+        seen = followed(client, params, workloads)
+        more, unreadable, files = {"followed": seen["told"]}, [*unreadable, *seen["unreadable"]], [seen["path"]]
+        lines += [f"could not be followed: {text}" for text in seen["unreadable"]]
+        lines.append(f"{len(seen['told']['lines'])} lines were followed, until: {seen['told']['why']}")
+    bundle = contents(lines, gathered)
+    changed = bool(params["follow"]) or not is_kept(params["path"], bundle)
     if not check:
-        if params["follow"]:
-            seen = followed(client, params, workloads)
-            more, unreadable = {"followed": seen["told"]}, [*unreadable, *seen["unreadable"]]
-            lines += [f"could not be followed: {text}" for text in seen["unreadable"]]
-            lines.append(f"{len(seen['told']['lines'])} lines were followed, until: {seen['told']['why']}")
-        files = write(params["path"], lines, gathered) + ([seen["path"]] if more else [])
+        files = keep(params["path"], bundle) + files
     whole = bool(workloads) and not unreadable and not gathered["pods_left_out"]
-    return {"changed": bool(files), "colour": colour, "summary": lines, "files": files, "whole": whole, **more}
+    return {"changed": changed, "colour": colour, "summary": lines, "files": files, "whole": whole, **more}
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import (
     Refused,
     ReleaseError,
 )
-from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import gather, summary, write
+from ansible_collections.runbook.release.plugins.module_utils.helm.bundle import contents, gather, keep, summary
 from ansible_collections.runbook.release.plugins.module_utils.helm.decide import Want
 from ansible_collections.runbook.release.plugins.module_utils.helm.observe import Target, observe
 from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Outcome, Request, operate
@@ -329,7 +329,7 @@ def test_what_cannot_become_ready_fails_within_seconds_and_the_live_side_is_unto
 
     found = gather(live.client, live.namespace, have.colours["green"].workloads)
     lines = summary("green", have.colours["green"].workloads, found)
-    files = write(str(tmp_path / "kept"), lines, found)
+    files = keep(str(tmp_path / "kept"), contents(lines, found))
     assert any(word in "\n".join(lines) for word in reason.split("|"))
     assert all(Path(file).stat().st_mode & 0o077 == 0 for file in (*files, tmp_path / "kept"))
     if version == "6.9.5":

@@ -8,6 +8,7 @@ import json
 import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from ..errors import ReleaseError
 from ..kube.evidence import collect
@@ -47,7 +48,7 @@ def follow_into(
 ) -> tuple[str, Followed]:
     """The file that each line is in as soon as it has come, and what came."""
     pods = pods_behind(client, namespace, workloads)
-    [path] = _keep(folder, {FOLLOWED: ""})
+    [path] = keep(folder, {FOLLOWED: ""})
     with open(path, "a", encoding="utf-8", buffering=1) as file:
         return path, follow(client, pods, wanted, lambda line: file.write(f"{line}\n"))
 
@@ -73,24 +74,33 @@ def _state(workload: Obj) -> str:
     return f"{title(workload)}: {readiness.ready} of {readiness.desired} pods ready ({state})"
 
 
-def write(folder: str, lines: t.Sequence[str], evidence: t.Mapping[str, t.Any]) -> list[str]:
-    """Write the bundle; the paths of its files, the summary first."""
-    contents = {"summary.txt": "".join(f"{line}\n" for line in lines)}
+def contents(lines: t.Sequence[str], evidence: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The bundle, by the names of its files, the summary first."""
+    found = {"summary.txt": "".join(f"{line}\n" for line in lines)}
     for pod in evidence["pods"]:
         for container in pod["containers"]:
             for which, suffix in (("log", "log"), ("previous_log", "previous.log")):
                 if container[which]:
-                    contents[f"{pod['name']}.{container['name']}.{suffix}"] = container[which]
-    contents["events.txt"] = "".join(_event(event) for event in evidence["events"])
-    contents["evidence.json"] = json.dumps(evidence, indent=2, default=str)
-    return _keep(folder, contents)
+                    found[f"{pod['name']}.{container['name']}.{suffix}"] = container[which]
+    found["events.txt"] = "".join(_event(event) for event in evidence["events"])
+    found["evidence.json"] = json.dumps(evidence, indent=2, default=str)
+    return found
 
 
-def _keep(folder: str, contents: t.Mapping[str, str]) -> list[str]:
+def is_kept(folder: str, found: t.Mapping[str, str]) -> bool:
+    """Whether all these files are there and say just that."""
+    try:
+        return all(Path(folder, name).read_bytes() == text.encode() for name, text in found.items())
+    except OSError:
+        return False
+
+
+def keep(folder: str, found: t.Mapping[str, str]) -> list[str]:
+    """The paths of the files."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         os.chmod(folder, 0o700)
-        return [write_private(os.path.join(folder, name), text) for name, text in contents.items()]
+        return [write_private(os.path.join(folder, name), text) for name, text in found.items()]
     except OSError as error:
         raise ReleaseError(
             f"The evidence cannot be written: {error.strerror}", where=folder, remedy="give a path that can be written"

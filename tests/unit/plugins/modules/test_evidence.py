@@ -66,6 +66,25 @@ def test_what_may_be_in_any_line_is_looked_for_in_all_of_them(run: Run, monkeypa
     assert read == [True, True, False]
 
 
+def test_it_is_a_change_when_a_file_is_new_or_another_one_and_check_mode_says_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def both() -> tuple[bool, bool]:
+        asked: dict[str, Any] = {"workloads": [{"name": "api"}]}
+        would, kept = run(**asked, _ansible_check_mode=True), run(**asked)
+        assert would["files"] == []
+        return would["changed"], kept["changed"]
+
+    assert both() == (True, True)
+    assert both() == (False, False)
+    event = {"last": "now", "type": "Warning", "count": 1, "object": "Pod api-1", "reason": "Failed", "message": "é"}
+    monkeypatch.setattr(evidence, "gather", lambda *asked: {**NOTHING, "events": [event]})
+    assert both() == (True, True)
+    assert both() == (False, False)
+    (tmp_path / "kept" / "events.txt").unlink()
+    assert both() == (True, True)
+
+
 def test_what_is_followed_is_a_file_of_its_own_and_check_mode_waits_for_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -77,8 +96,10 @@ def test_what_is_followed_is_a_file_of_its_own_and_check_mode_waits_for_nothing(
     monkeypatch.setattr(bundle, "follow", follow)
     monkeypatch.setattr(bundle, "pods_behind", lambda *asked: [])
     asked: dict[str, Any] = {"workloads": [{"name": "api"}], "follow": 60, "until": "done"}
-    assert "followed" not in run(**asked, _ansible_check_mode=True)
+    would = run(**asked, _ansible_check_mode=True)
+    assert ("followed" in would, would["changed"]) == (False, True)
     told = run(**asked)
+    assert run(**asked, _ansible_check_mode=True)["changed"]
     assert told["followed"] == {"lines": ["api-1 api: done"], "why": "until"}
     assert Path(told["files"][-1]).name == "followed.log"
     assert Path(told["files"][-1]).stat().st_mode & 0o777 == 0o600
