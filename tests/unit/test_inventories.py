@@ -276,6 +276,44 @@ def test_rules_of_production_are_about_criteria_that_are_observed(system: str) -
     assert {rule["criterion"] for rule in variables["release_rollback"]["policy"] if "criterion" in rule} <= observed
 
 
+def about_traffic(criterion: Given) -> bool:
+    return criterion["source"]["kind"] == "prometheus" and "http_request" in criterion["source"]["query"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_the_policy_says_of_traffic_is_judged_when_the_new_version_has_all_of_it(system: str) -> None:
+    """By criteria of the same names, over less time than the gate is held, so that its end is about nothing before."""
+    variables = host("prod", system)
+    observed, live = (
+        {one["name"]: one for one in variables["release_gates"][gate] if about_traffic(one)}
+        for gate in ("observe", "live")
+    )
+    rules = [rule for rule in variables["release_rollback"]["policy"] if rule.get("criterion") in observed]
+    assert rules
+    assert {rule["criterion"] for rule in rules} <= set(live)
+    queries = " ".join(one["source"]["query"] for one in live.values())
+    over = [int(minutes) * 60 for minutes in re.findall(r"\[(\d+)m\]", queries)]
+    assert len(over) == queries.count("[") > 0
+    assert max(over) < variables.get("release_shift", {}).get("hold", 300)
+    assert {one["name"] for one in live.values() if one.get("severity") != "advisory"} >= {
+        rule["criterion"] for rule in rules
+    }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_gate_ends_before_a_band_of_the_policy_that_waits_is_decided(system: str) -> None:
+    """A blocking criterion ends it as soon as it fails, so it lets the whole band pass."""
+    variables = host("prod", system)
+    waiting = [rule for rule in variables["release_rollback"]["policy"] if rule.get("after") or rule.get("times")]
+    ended = [
+        one["name"]
+        for rule in waiting
+        for one in variables["release_gates"]["live"]
+        if one["name"] == rule["criterion"] and str(one["expect"]) != f"<= {rule['when'].partition('..')[2]}"
+    ]
+    assert ended == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INVENTORIES)))
 def test_an_inventory_has_references_to_secrets_only(path: Path) -> None:
     named = [name for name, text in literals(path) if SECRET_NAME.search(name) and "lookup(" not in text]
