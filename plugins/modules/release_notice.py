@@ -50,6 +50,8 @@ options:
       - rolled_back
       - stopped
       - failed
+      - restored
+      - restore_failed
       - maintenance
       - incident
       - incident_update

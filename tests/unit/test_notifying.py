@@ -54,6 +54,15 @@ PLAY = """
     - copy: {content: "{{ notify_outcome | default([]) | to_json }}", dest: "{{ playbook_dir }}/said.json"}
       check_mode: false
 """
+RESTORE = """
+- hosts: all
+  gather_facts: false
+  module_defaults:
+    group/runbook.release.kube: {kubeconfig: "{{ release_cluster.kubeconfig }}"}
+    group/runbook.release.run: {run: "{{ release_context.run }}"}
+  tasks:
+    - import_role: {name: runbook.release.report, tasks_from: restore.yml}
+"""
 APPROVE = """
 - hosts: all
   gather_facts: false
@@ -188,6 +197,40 @@ def test_everybody_is_told_with_the_facts_and_what_a_cluster_said_is_data(desk: 
     assert (said["webhook"]["event"], said["webhook"]["release"]) == ("rolled_back", "shop-prod-1")
     assert desk.mailbox.logins == [f"\0releases\0{SECRET}password"]
     assert SECRET not in shown
+
+
+LOST = {"sentence": "Recovered in 2 min, 30 min of writes lost"}
+NOT_BACK = {"task": "Put it in its place", "reason": "pg_restore: planted-words", "record": "shop cannot be restored"}
+RESTORES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "back": ({"restored": LOST}, "restored", ["is restored: shop from shop-1.", "Recovered in 2 min, 30 min of"]),
+    "bad": (
+        {"failure": NOT_BACK},
+        "restore_failed",
+        ["what wrote is back.", "Put it in its place", "cannot be restored"],
+    ),
+    "half": ({}, "restore_failed", ["and what writes may be stopped.", "Do: playbooks/restore.yml goes on with it."]),
+}
+
+
+def test_what_became_of_a_restore_is_told(desk: Desk) -> None:
+    hosts, told = {}, every(desk, "restored", "restore_failed")
+    for name, (became, _event, _texts) in RESTORES.items():
+        run = begin(desk.api.client(), Begin("shop", f"{name}-prod", "alice@a", Want("", kind="restore")))["run"]
+        context = {"id": run["release"], "run": run, "record": str(desk.folder / name), "restoring": {"shop": "shop-1"}}
+        hosts[name] = desk.variables(*told, release_system=name, release_context={**context, **became})
+    (desk.folder / "restore.yml").write_text(RESTORE)
+    shown = desk.play(desk.folder / "restore.yml", hosts)
+    mails = {str(mail["Subject"]).partition("] ")[2].split()[0]: mail for mail in desk.mailbox.mails}
+    pages = {post["dedup_key"]: post["event_action"] for host, _path, post in desk.posts.heard if "pagerduty" in host}
+    assert pages == {"back/prod/restore": "resolve", "bad/prod/restore": "trigger", "half/prod/restore": "trigger"}, (
+        shown
+    )
+    for name, (_became, event, texts) in RESTORES.items():
+        (part,) = mails[name].iter_parts()
+        assert [text for text in [*texts, f"System: {name} in prod"] if text not in part.get_content()] == []
+        assert "planted-words" not in part.get_content()
+        record = json.loads((desk.folder / name / "record.json").read_text())
+        assert {(one["event"], one["delivered"]) for one in record["told"]} == {(event, True)}
 
 
 def test_nobody_is_told_twice_and_a_release_that_went_live_resolves_the_alert(desk: Desk) -> None:

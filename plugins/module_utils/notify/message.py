@@ -19,11 +19,12 @@ SUBJECT, TEXT = 200, 8000
 SLACK, PAGERDUTY = 3000, 1024
 SEVERITIES = {
     targets.FAILED: "critical",
+    targets.RESTORE_FAILED: "critical",
     targets.ROLLED_BACK: "error",
     targets.STOPPED: "error",
 }
 SCALE = {"critical": "critical", "high": "error", "medium": "warning", "low": "info"}
-RESOLVING = (targets.RELEASED, targets.INCIDENT_RESOLVED)
+RESOLVING = (targets.RELEASED, targets.RESTORED, targets.INCIDENT_RESOLVED)
 COLOURS = {**dict.fromkeys(RESOLVING, "good"), **dict.fromkeys((*SEVERITIES, targets.INCIDENT), "danger")}
 SLACK_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -79,11 +80,12 @@ def _worded(kind: str, event: str, subject: str, body: str, facts: Mapping[str, 
     if kind == "slack":
         return {"subject": slack(subject), "body": cut(slack(body), SLACK), "colour": COLOURS.get(event, "#808080")}
     if kind == "pagerduty":
+        about = [str(facts[key]) for key in ("system", "environment", "incident") if facts.get(key)]
         return {
             "subject": cut(subject, PAGERDUTY),
             "state": "resolved" if event in RESOLVING else "triggered",
             "severity": SEVERITIES.get(event) or SCALE.get(facts.get("scale", ""), "info"),
-            "incident": "/".join(str(facts[key]) for key in ("system", "environment", "incident") if facts.get(key)),
+            "incident": "/".join([*about, *(["restore"] if event in targets.RESTORES else [])]),
             "facts": dict(facts),
         }
     return {"body": {"event": event, "subject": subject, "text": body, **facts}}

@@ -15,10 +15,12 @@ Given = Mapping[str, Any]
 
 NOTICE, APPROVAL, BEGINS = "notice", "approval", "begins"
 RELEASED, ROLLED_BACK, STOPPED, FAILED = "released", "rolled_back", "stopped", "failed"
+RESTORED, RESTORE_FAILED = "restored", "restore_failed"
+RESTORES = (RESTORED, RESTORE_FAILED)
 MAINTENANCE = "maintenance"
 INCIDENT, INCIDENT_UPDATE, INCIDENT_RESOLVED = "incident", "incident_update", "incident_resolved"
 INCIDENTS = (INCIDENT, INCIDENT_UPDATE, INCIDENT_RESOLVED)
-EVENTS = (NOTICE, APPROVAL, BEGINS, RELEASED, ROLLED_BACK, STOPPED, FAILED, MAINTENANCE, *INCIDENTS)
+EVENTS = (NOTICE, APPROVAL, BEGINS, RELEASED, ROLLED_BACK, STOPPED, FAILED, *RESTORES, MAINTENANCE, *INCIDENTS)
 NEEDED = {
     "mail": ("host", "sender", "recipients"),
     "slack": ("token",),
