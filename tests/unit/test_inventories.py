@@ -276,6 +276,23 @@ def test_rules_of_production_are_about_criteria_that_are_observed(system: str) -
     assert {rule["criterion"] for rule in variables["release_rollback"]["policy"] if "criterion" in rule} <= observed
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_rule_about_a_value_is_about_one_measure_wherever_that_name_is_judged(system: str) -> None:
+    """The gates judge smoke criteria as well: a status of 200 is more than three failures."""
+    variables = host("prod", system)
+    gates = variables["release_gates"]
+    judged = [*smoke_of(variables), *(one for gate in ("step", "live", "observe") for one in gates.get(gate, []))]
+    valued = {
+        rule["criterion"]
+        for rule in variables["release_rollback"]["policy"]
+        if "criterion" in rule and rule["when"] != "failed"
+    }
+    measures = {
+        name: {(one.get("aggregate", ""), one["select"]) for one in judged if one["name"] == name} for name in valued
+    }
+    assert {name: found for name, found in measures.items() if len(found) > 1} == {}
+
+
 def about_traffic(criterion: Given) -> bool:
     return criterion["source"]["kind"] == "prometheus" and "http_request" in criterion["source"]["query"]
 
