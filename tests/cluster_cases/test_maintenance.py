@@ -6,6 +6,7 @@ The cases are one story: each begins with what the one before it left.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -67,6 +68,14 @@ def deployment(name: str) -> Obj:
     return {"metadata": {"name": name}, "spec": spec}
 
 
+def reader() -> Obj:
+    """A workload that has read the Secret `rotated` when it began."""
+    body = json.loads(json.dumps(box()).replace('"box"', '"reader"'))
+    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "rotated", "key": "token"}}}
+    body["spec"]["template"]["spec"]["containers"][0]["env"] = [token]
+    return dict(body)
+
+
 def service(name: str) -> Obj:
     ports = [{"name": "http", "port": 80, "targetPort": "http"}]
     return {"metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": ports}}
@@ -126,7 +135,18 @@ class Site:
                 {"name": "hang", **runs("sleep", "300")},
                 {"name": "hosts", **runs("hostname", everywhere=True)},
                 {"name": "fails", **runs("false", everywhere=True)},
+                {"name": "fill", "secret": {"name": "rotated"}},
+                {
+                    "name": "restart the reader",
+                    "workload": {
+                        "names": ["reader"],
+                        "do": "restart",
+                        "after_change_of": [{"name": "rotated"}],
+                        "stable": 0,
+                    },
+                },
             ],
+            "release_secrets": [{"name": "rotated", "data": {"token": {"environment": "PLANTED"}}}],
             "release_maintenance": {
                 "windows": [{"rrule": "FREQ=DAILY", "timezone": "UTC", "duration": "24h"}],
                 "mode": {"entry": {"kind": "httproute", "name": "web"}, "page": page, "after": [well]},
@@ -139,6 +159,8 @@ class Site:
                     {"name": "broken", "mode": True, "tasks": ["fail", "say hello", "who sees it"]},
                     {"name": "killed", "mode": True, "tasks": ["hang"]},
                     {"name": "hello", "windowed": False, "tasks": ["say hello"]},
+                    {"name": "fill", "windowed": False, "tasks": ["fill"]},
+                    {"name": "rotate", "windowed": False, "tasks": ["fill", "restart the reader"]},
                     {"name": "everywhere", "windowed": False, "tasks": ["hosts", "fails"]},
                 ],
             },
@@ -153,6 +175,29 @@ class Site:
 
     def maintain(self, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(**more), cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def rotate(self, name: str, planted: str) -> str:
+        """Everything that was told while the Secret was filled with a value, which is in none of it."""
+        env = {**os.environ, "PLANTED": planted}
+        command = [*self.command(maintenance_list=name), "-vvv", "--diff"]
+        run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout[-3000:]
+        kept = [path.read_text() for path in (self.folder / "records").rglob("*") if path.is_file()]
+        told = "".join([run.stdout, run.stderr, *kept, *Store(self.client, SPACE, self.newest()).texts()])
+        leaked = [one for one in (planted, base64.b64encode(planted.encode()).decode()) if one in told]
+        assert leaked == []
+        return told
+
+    def tokens(self) -> dict[str, str]:
+        """What each pod of the reader began with, once they are what its Deployment says."""
+        pods = [one["metadata"]["name"] for one in wait_for(self._readers)]
+        said = {name: self.client.exec(name, SPACE, "app", ["/bin/busybox", "printenv", "TOKEN"]) for name in pods}
+        return {name: output.strip() for name, (_code, output) in said.items()}
+
+    def _readers(self) -> list[Obj]:
+        pods = [one for one in self.client.list(POD, SPACE, "app=reader") if "deletionTimestamp" not in one["metadata"]]
+        running = [one for one in pods if one.get("status", {}).get("phase") == "Running"]
+        return pods if len(pods) == len(running) == 2 else []
 
     def known(self) -> Obj:
         return tell(self.client, SPACE, LEASE)
@@ -257,3 +302,21 @@ def test_what_a_killed_run_left_on_the_next_one_lifts_before_it_does_anything(si
     whats = site.said()
     assert whats.index("maintenance mode of web off: done") < whats.index("task say hello: begins")
     assert [one["verdict"] for one in site.known()["releases"]][-2:] == ["given up", "done"]
+
+
+def test_a_rotated_secret_is_in_every_pod_that_reads_it_and_nowhere_else(site: Site) -> None:
+    site.rotate("fill", "pl4nted-0ld")
+    site.client.apply(DEPLOYMENT, reader(), SPACE)
+    before = site.tokens()
+    assert set(before.values()) == {"pl4nted-0ld"}
+
+    told = site.rotate("rotate", "pl4nted-n3w")
+    assert site.verdicts() == ["fill: done", "restart the reader: done"]
+    assert site.record()["tasks"][0]["found"] == {"added": [], "updated": ["token"], "removed": []}
+    assert "token: (another value)" in told
+    after = site.tokens()
+    assert (set(after.values()), set(before) & set(after)) == ({"pl4nted-n3w"}, set())
+
+    site.rotate("rotate", "pl4nted-n3w")
+    assert site.verdicts() == ["fill: unchanged", "restart the reader: unchanged"]
+    assert site.tokens() == after

@@ -60,6 +60,10 @@ MISSED = {
     "verdicts": [{"name": "slow", "verdict": "fail", "severity": "blocking", "sentence": "slow is 3"}],
 }
 ISOLATED = {"changed": True, "plan": ["isolated"], "before": {}, "after": {}}
+CHANGED = {"isolated": ISOLATED, "reverted": {**ISOLATED, "plan": ["removed"]}}
+RESTARTED = {**ISOLATED, "plan": ["restarted"], "after": {"restartedAt": "now"}}
+ROTATED = {"username": "shop", "password": "pl4nted-n3w"}
+WRITTEN = {"changed": True, "create": False, "added": [], "updated": ["password"], "removed": []}
 QUIET = {"changed": True, "plan": "nobody is paged", "before": [], "after": [{"id": "P1"}]}
 GROWN = {"changed": True, "plan": "it grows", "before": {"capacity": "1Gi"}, "after": {"capacity": "200Gi"}}
 ENDED_AT = "2026-01-01T00:00:00+00:00"
@@ -72,6 +76,7 @@ class Stage:
 
     def __init__(self, folder: Path, mode: Given | None = None, notice: Given | None = None, **more: Any):
         maintenance = {"windows": [ALWAYS], "lists": LISTS, "mode": MODE, **more.pop("maintenance", {})}
+        restarted = more.pop("restarted", RESTARTED)
         host = {
             "release_system": "shop",
             "release_environment": "prod",
@@ -92,7 +97,8 @@ class Stage:
             StandIn("release_notice", "state", notice or {}),
             StandIn("tor_validate", "criteria", judged),
             StandIn("maintenance_mode", "state", mode or {}),
-            StandIn("workload_change", "state", {"isolated": ISOLATED, "reverted": {**ISOLATED, "plan": ["removed"]}}),
+            StandIn("workload_change", "state", {**CHANGED, "restarted": restarted}),
+            StandIn("release_secret", "data", {json.dumps(ROTATED): WRITTEN}),
             StandIn("paging_window", "state", {"open": QUIET, "closed": {**QUIET, "plan": "people are paged again"}}),
             StandIn("registry_images", "registry", {json.dumps(CLEANER): CLEANED}),
             StandIn("volume_claim", "size", {"200Gi": GROWN}),
@@ -331,6 +337,88 @@ def test_people_are_paged_again_when_what_was_to_hold_in_the_window_does_not(tmp
 
 
 MODULES = ("registry_images", "paging_window", "volume_claim", "certificate_renew", "workload_change")
+SECRETS = [
+    {"name": "database", "data": {"username": {"plain": "shop"}, "password": {"environment": "PLANTED"}}},
+    {"name": "other", "data": {"password": {"environment": "NOBODY_SET_THIS"}}},
+    {"name": "theirs", "keys": ["token"]},
+]
+ROTATE = [
+    {"name": "fill", "secret": {"name": "database"}},
+    {
+        "name": "restart",
+        "workload": {"names": ["api", "worker"], "do": "restart", "after_change_of": [{"name": "database"}]},
+    },
+]
+
+
+def rotation(folder: Path, **more: Any) -> Stage:
+    here = {"release_secrets": SECRETS, "release_tasks": TASKS + ROTATE, **more}
+    return Stage(folder, maintenance_tasks=["fill", "restart"], **here)
+
+
+def test_a_secret_is_filled_from_where_it_is_kept_and_then_what_reads_it_is_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED", ROTATED["password"])
+    stage = rotation(tmp_path)
+    assert stage.verdicts() == {"fill": "done", "restart": "done"}, stage.said[-2000:]
+    assert [[name, value] for name, value in stage.asked if name in ("release_secret", "workload_change")] == [
+        ["release_secret", json.dumps(ROTATED)],
+        ["workload_change", "restarted"],
+        ["workload_change", "restarted"],
+    ]
+    assert stage.tasks()["fill"]["why"] == "Keys that differed: password."
+    assert stage.tasks()["fill"]["found"] == {"added": [], "updated": ["password"], "removed": []}
+    restarted = {"before": {}, "after": {"restartedAt": "now"}}
+    assert stage.tasks()["restart"]["found"] == {"api": restarted, "worker": restarted}
+    told = [one for one in stage.asked if one[0] != "release_secret"]
+    assert "pl4nted" not in stage.said + json.dumps(told) + json.dumps(stage.tasks())
+
+
+def test_of_several_none_is_restarted_after_one_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED", ROTATED["password"])
+    stage = rotation(tmp_path, restarted={"failed": True, "msg": "api does not become ready."})
+    assert stage.verdicts() == {"fill": "done", "restart": "failed"}, stage.said[-2000:]
+    assert stage.tasks()["restart"]["why"] == "api does not become ready."
+    assert stage.asked.count(["workload_change", "restarted"]) == 1
+
+
+def test_a_secret_whose_value_is_not_where_it_is_kept_restarts_nothing(tmp_path: Path) -> None:
+    stage = rotation(tmp_path)
+    assert stage.verdicts() == {"fill": "failed", "restart": "skipped"}, stage.said[-2000:]
+    assert "the environment has no PLANTED" in stage.tasks()["fill"]["why"]
+
+
+def test_a_secret_that_somebody_else_keeps_is_refused_before_the_lock_is_taken(tmp_path: Path) -> None:
+    theirs = [*TASKS, *ROTATE, {"name": "of others", "secret": {"name": "theirs"}}]
+    stage = rotation(tmp_path, release_tasks=theirs)
+    assert "Task of others fills the Secret theirs, and release_secrets does not say where" in stage.last_words
+    assert stage.asked == []
+
+
+REMEDY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - include_role: {name: runbook.release.maintain, tasks_from: task.yml}
+      vars: {maintain_task: of others}
+    - debug: {msg: "{{ release_context.tasks[0].verdict }}: {{ release_context.tasks[0].why }}"}
+"""
+
+
+def test_a_remedy_that_fills_what_somebody_else_keeps_fails_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "remedy.yml").write_text(REMEDY)
+    host = {
+        "release_system": "shop",
+        "release_cluster": {"namespace": "shop"},
+        "release_secrets": SECRETS,
+        "release_tasks": [{"name": "of others", "secret": {"name": "theirs"}}],
+    }
+    said, asked = play(tmp_path, tmp_path / "remedy.yml", {"shop": host}, StandIn("release_secret", "name", {}))
+    assert "failed: Task of others fills the Secret theirs, and release_secrets does not say where" in said
+    assert asked == []
+
+
 EDGE = ["limit requests at the edge", "challenge suspicious clients", "renew the certificate at the edge"]
 BACK = ["no limit at the edge", "challenge nobody"]
 
@@ -377,7 +465,11 @@ DEAD = """
     [
         ({}, 0, []),
         ({"release": "r0"}, 40, []),
-        ({"release": "r0"}, 0, ["release_run begun", "maintenance_mode off", "release_run ended"]),
+        (
+            {"release": "r0"},
+            0,
+            ["release_run begun", "maintenance_mode off", "workload_change reverted", "release_run ended"],
+        ),
     ],
 )
 def test_what_a_dead_run_left_is_put_back_before_a_release_looks_and_a_living_one_is_left_alone(
@@ -403,4 +495,5 @@ def test_what_a_dead_run_left_is_put_back_before_a_release_looks_and_a_living_on
         StandIn("workload_change", "state", {}),
     )
     assert "left over {}" in said
-    assert [f"{name} {value}" for name, value in heard if name in ("release_run", "maintenance_mode")] == asked
+    named = ("release_run", "maintenance_mode", "workload_change")
+    assert [f"{name} {value}" for name, value in heard if name in named] == asked, "it has no task that is for a time"

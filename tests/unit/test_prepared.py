@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No release begins while those who would be called are placeholders: the role preflight of this checkout."""
+"""No release begins while those who would be called are placeholders, or a Secret has no source: the role preflight."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,13 +20,14 @@ PLAY = [
 ]
 
 
-def said(folder: Path, contact: str) -> str:
+def said(folder: Path, contact: str, **more: Any) -> str:
     host = {
         "release_strategy": "rolling",
         "release_witness": {"rate": 0},
         "release_cluster": {"namespace": "shop"},
         "release_components": [],
         "release_incidents": {"escalation": [{"role": "Security Lead", "contact": contact}]},
+        **more,
     }
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
     return play(folder, folder / "play.yml", {"shop": host})[0]
@@ -40,3 +42,13 @@ def test_a_placeholder_among_the_contacts_is_refused(tmp_path: Path, contact: st
 
 def test_a_contact_that_is_one_is_not(tmp_path: Path) -> None:
     assert "failed=0" in (told := said(tmp_path, "security@shop.example.com")), told
+
+
+@pytest.mark.parametrize(("without", "failed"), [({}, 1), ({"rotate": "nobody keeps a value here"}, 0)])
+def test_a_secret_that_no_task_could_fill_is_refused_unless_the_task_is_left_out(
+    tmp_path: Path, without: dict[str, str], failed: int
+) -> None:
+    rotate = {"name": "rotate", "secret": {"name": "database"}}
+    told = said(tmp_path, "security@shop.example.com", release_tasks=[rotate], task_without=without)
+    assert f"failed={failed}" in told
+    assert ("Task rotate fills the Secret database" in told) == bool(failed), told

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 OPTIONS = ("name", "clause", "type", "keys", "data", "registry", "force")
@@ -43,6 +43,18 @@ def of_reference(given: Any) -> Iterator[str]:
 def written(one: Mapping[str, Any]) -> bool:
     """Whether a release writes it; otherwise somebody else keeps it."""
     return bool(one.get("data") or one.get("registry"))
+
+
+def unwritten(tasks: Iterable[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence for each task that fills a Secret of which nobody says where its values are kept."""
+    filled = {one.get("name") for one in given if written(one)}
+    asked = {one.get("name"): one["secret"].get("name") for one in tasks if isinstance(one.get("secret"), Mapping)}
+    return [
+        f"Task {task} fills the Secret {name}, and release_secrets does not say where its values are kept. "
+        "Do: name one there that has data or registry."
+        for task, name in asked.items()
+        if name not in filled
+    ]
 
 
 def criteria(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -125,6 +125,8 @@ def _of_kind(name: str, options: Any) -> Iterator[str]:
         for option in map(str, options)
         if option not in kind.options
     )
+    if options.get("names") and options.get("do") not in kind.several:
+        yield f"has {name}.names, and only {', '.join(kind.several) or 'nothing'} is done to several"
     command = options.get("command", [])
     if not isinstance(command, list) or not all(isinstance(word, str | int | float) for word in command):
         yield f"has in {name}.command no list of words: it is run without a shell"

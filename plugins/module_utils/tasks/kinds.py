@@ -12,7 +12,8 @@ class Kind:
     """``needs`` are its required options, of the ``one_of`` at least one is, and ``takes`` are the others.
 
     ``looks`` says that it changes nothing. What is in ``temporary`` under its option ``do`` can be done for a time
-    only. What is under the key of a ``listed`` kind is a list.
+    only, and only what is in ``several`` under it is done to each of ``names``. What is under the key of a ``listed``
+    kind is a list.
     """
 
     needs: tuple[str, ...] = ()
@@ -20,6 +21,7 @@ class Kind:
     one_of: tuple[str, ...] = ()
     looks: bool = False
     temporary: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
     listed: bool = False
 
     @property
@@ -45,10 +47,13 @@ KINDS: dict[str, Kind] = {
     ),
     "cache": Kind(("server", "do"), ("pattern", "everything", "queues", "key", "value", "ttl", "timeout")),
     "workload": Kind(
-        ("name", "do"),
+        ("do",),
         (*_CHANGES, *_BACK, "kind", "namespace", "contain", "keep_budgets", "timeout", "stable", "image"),
+        one_of=("name", "names"),
         temporary=("scale", "configure", "autoscale", "isolate"),
+        several=("restart",),
     ),
+    "secret": Kind(("name",)),
     "certificate": Kind(("name",), ("namespace", "unless_valid_for", "rehearse", "issuer_kind", "timeout")),
     "report": Kind(("database", "about"), ("by", "statement", "most", "timeout"), looks=True),
     "exec": Kind(

@@ -9,7 +9,7 @@ import json
 import pytest
 from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict, Refused
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
-from ansible_collections.runbook.release.plugins.module_utils.secret.declared import criteria, mistakes
+from ansible_collections.runbook.release.plugins.module_utils.secret.declared import criteria, mistakes, unwritten
 from ansible_collections.runbook.release.plugins.module_utils.secret.fill import (
     Request,
     decide,
@@ -141,3 +141,12 @@ def test_preflight_asks_for_what_somebody_else_fills_and_for_nothing_else():
     (criterion,) = parse_criteria(criteria(given))
     assert (criterion.name, criterion.clause) == ("Secret db is there and filled", "X-001")
     assert criterion.source.keys == ("a", "b")
+
+
+def test_a_task_that_fills_what_nobody_says_how_is_named_with_its_secret():
+    tasks = [{"name": "rotate", "secret": {"name": "db"}}, {"name": "look", "check": []}]
+    assert unwritten(tasks, [{"name": "db", "data": {"a": REFERENCE}}]) == []
+    assert unwritten(tasks, [{"name": "db", "registry": {}}, {"name": "db", "keys": ["a"]}]) == [
+        "Task rotate fills the Secret db, and release_secrets does not say where its values are kept. "
+        "Do: name one there that has data or registry."
+    ]

@@ -41,6 +41,12 @@ def test_a_catalogue_of_known_tasks_has_no_mistakes() -> None:
         ({"name": "x", "exec": {"command": ["id"]}}, "Task x lacks exec.workload or exec.labels"),
         ({"name": "x", "request": {"url": "https://a", "metod": "POST"}}, "request.metod, did you mean method?"),
         ({"name": "x", "review": {}}, "Task x lacks review.who"),
+        ({"name": "x", "secret": {}}, "Task x lacks secret.name"),
+        ({"name": "x", "workload": {"do": "restart"}}, "Task x lacks workload.name or workload.names"),
+        (
+            {"name": "x", "workload": {"names": ["a"], "do": "scale"}},
+            "workload.names, and only restart is done to several",
+        ),
         ({"name": "x", "for": "1h", "backup": {}}, "Task x has a for, and backup cannot be temporary"),
         ({"name": "x", "for": "soon", "backup": {}}, "Task x has a for that is no duration"),
         ({"name": "x", "for": 0, "backup": {}}, "Task x has a for that is over at once"),
