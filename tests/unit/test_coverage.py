@@ -172,7 +172,7 @@ def clauses_of(variable: str) -> set[str]:
 
 TASKS, ALERTS = "release_tasks", "release_alerts"
 NAMED_BY = {
-    **dict.fromkeys(("task", "remedy", "scaled", "drill", "database_work", "cache", "certificate"), TASKS),
+    **dict.fromkeys(("task", "remedy", "scaled", "drill", "database_work", "cache", "certificate", "rotation"), TASKS),
     "alerts": ALERTS,
 }
 """What has to name the clause of a requirement that is done by a means."""

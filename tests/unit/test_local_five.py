@@ -19,9 +19,9 @@ CLUSTER = {"KUBECONFIG": "/kubeconfig", "GATEWAY_ADDRESS": "192.0.2.1", "GATEWAY
 LEFT_OUT = {
     "novacron": """
         alerts that fire, certificate, clean up images, connections of the database, database and cache from inside,
-        database answers, flush the cache, heap profile, memory of the runtime, more connections, more memory,
-        more replicas, probes of the pods, renew the certificate, resources of the pods, response times,
-        rotation of logs, settings of the API, settled
+        database answers, fill the secrets, flush the cache, heap profile, memory of the runtime, more connections,
+        more memory, more replicas, probes of the pods, renew the certificate, resources of the pods, response times,
+        restart after a change of the secrets, rotation of logs, settings of the API, settled
     """,
     "pea": """
         CPU of the pods, a health request inside of the pod, accuracy of the solar model, autoscaler under load,
@@ -42,9 +42,9 @@ LEFT_OUT = {
         larger pool of connections, use of the nodes, use of the pods
     """,
     "teei": """
-        annotations of the service accounts, autoscalers, capacity of the database, images can be had,
+        annotations of the service accounts, autoscalers, capacity of the database, fill the secrets, images can be had,
         larger pool of the profiles, memory and CPU of the pods, more of the gateway, network between services,
-        network to the database, room in the cluster, settings for Vault in the gateway
+        network to the database, restart what reads the secrets, room in the cluster, settings for Vault in the gateway
     """,
 }
 

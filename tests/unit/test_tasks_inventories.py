@@ -16,6 +16,7 @@ from ansible_collections.runbook.release.plugins.module_utils.alerts.model impor
 from ansible_collections.runbook.release.plugins.module_utils.alerts.routes import routes_of
 from ansible_collections.runbook.release.plugins.module_utils.incident.declared import SCALE, Declared
 from ansible_collections.runbook.release.plugins.module_utils.incident.mistakes import mistakes as incident_mistakes
+from ansible_collections.runbook.release.plugins.module_utils.secret.declared import unwritten
 from ansible_collections.runbook.release.plugins.module_utils.tasks.catalogue import Task
 from ansible_collections.runbook.release.plugins.module_utils.tasks.chosen import choose, wrong
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
@@ -71,7 +72,8 @@ def asked(task: Given) -> tuple[Any, dict[str, Any]]:
             return cache_keys, without(options, "namespace")
         case "workload":
             temporary = {"temporary": {"for": f"{of_task.seconds:.0f}s"}} if of_task.seconds else {}
-            return workload_change, {"state": DOES[options.pop("do")], **temporary, **options}
+            one = {"name": options.pop("names")[0]} if "names" in options else {}
+            return workload_change, {"state": DOES[options.pop("do")], **temporary, **options, **one}
         case "certificate" | "volume":
             return (certificate_renew if of_task.kind == "certificate" else volume_claim), options
         case "paging" | "pipeline" | "images":
@@ -174,6 +176,14 @@ def test_production_of_every_system_has_tasks_lists_incidents_and_alerts(system:
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
 def test_tasks_and_the_lists_of_them_can_be_done(environment: str, system: str) -> None:
     assert wrong(maintenance_of(environment, system), tasks_of(environment, system)) == []
+
+
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_every_secret_that_a_task_fills_says_where_its_values_are_kept(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    without = variables.get("task_without", {})
+    tasks = [one for one in tasks_of(environment, system) if one["name"] not in without]
+    assert unwritten(tasks, variables.get("release_secrets", [])) == []
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
