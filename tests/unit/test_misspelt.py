@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ SHOP: dict[str, Any] = {
     "release_databases": [],
     "release_gates": {"observe": []},
 }
+ALL = ["maintenance_", "restore_", "rollback_", "scale_", "task_", "incident_"]
 
 
 @pytest.mark.parametrize(
@@ -58,11 +60,18 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_what_roles_declare_is_read_and_other_prefixes_are_for_others(look: Any) -> None:
     given = ["rollback_components", "rollback_alert", "rollback_version", "restore_databases", "task_consent"]
-    prefixes = ["rollback_", "restore_", "task_"]
-    assert look(*prefixes, **dict.fromkeys(given, "a"), scale_fr="2h") == []
+    assert look("rollback_", "restore_", "task_", **dict.fromkeys(given, "a"), scale_fr="2h") == []
     for path in (ROOT / "roles").glob("*/defaults/main.yml"):
-        defaults = yaml.safe_load(path.read_text())
-        assert look("maintenance_", "restore_", "rollback_", "scale_", "task_", "incident_", **defaults) == [], path
+        assert look(*ALL, **yaml.safe_load(path.read_text())) == [], path
+
+
+def test_what_the_playbooks_and_the_readme_name_is_read(look: Any) -> None:
+    named = rf"\b(?:{'|'.join(ALL)})[a-z_]+"
+    read = [name for path in (ROOT / "playbooks").glob("*.yml") for name in re.findall(named, path.read_text())]
+    typed = re.findall(rf"""-e ["']?\{{?({named})""", (ROOT / "README.md").read_text())
+    assert {"maintenance_announce", "rollback_alert"} <= {*read}
+    assert {"scale_for", "rollback_components", "incident_cause"} <= {*typed}
+    assert look(*ALL, **dict.fromkeys(read + typed, "a")) == []
 
 
 def test_what_the_inventory_refers_to_is_read(look: Any) -> None:
