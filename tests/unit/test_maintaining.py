@@ -277,7 +277,7 @@ def test_what_is_planned_is_announced_for_its_window_and_nothing_is_done(tmp_pat
         told = [{"events": ["notice"], "to": hook}]
         notice = {"announcing": {"window": window}, "due": {"due": ["ops"]}}
         stage = Stage(
-            tmp_path, notice=notice, maintenance_list="weekly", maintenance_announce=True, release_notify=told
+            tmp_path, notice=notice, maintenance_list="weekly", maintenance_announce="true", release_notify=told
         )
     ((_host, _path, body),) = posts.heard
     assert body["subject"].startswith("[SCHEDULED] shop maintenance weekly in prod, 2027-01-02 02:00 UTC to")
@@ -458,22 +458,20 @@ DEAD = """
     - include_role: {name: runbook.release.maintain, tasks_from: dead.yml}
     - debug: {msg: "left over {{ release_context | default({}) }}"}
 """
+PUT_BACK = ["release_run begun", "maintenance_mode off", "workload_change reverted", "release_run ended"]
 
 
 @pytest.mark.parametrize(
-    ("tasks", "remaining", "asked"),
+    ("tasks", "remaining", "takeover", "asked"),
     [
-        ({}, 0, []),
-        ({"release": "r0"}, 40, []),
-        (
-            {"release": "r0"},
-            0,
-            ["release_run begun", "maintenance_mode off", "workload_change reverted", "release_run ended"],
-        ),
+        ({}, 0, "true", []),
+        ({"release": "r0"}, 40, "false", []),
+        ({"release": "r0"}, 0, False, PUT_BACK),
+        ({"release": "r0"}, 40, "true", PUT_BACK),
     ],
 )
 def test_what_a_dead_run_left_is_put_back_before_a_release_looks_and_a_living_one_is_left_alone(
-    tmp_path: Path, tasks: dict[str, Any], remaining: int, asked: list[str]
+    tmp_path: Path, tasks: dict[str, Any], remaining: int, takeover: str | bool, asked: list[str]
 ) -> None:
     playbook = tmp_path / "dead.yml"
     playbook.write_text(DEAD)
@@ -483,6 +481,7 @@ def test_what_a_dead_run_left_is_put_back_before_a_release_looks_and_a_living_on
         "release_environment": "prod",
         "release_cluster": {"namespace": "shop"},
         "release_maintenance": {"mode": MODE},
+        "release_takeover": takeover,
     }
     said, heard = play(
         tmp_path,
