@@ -20,8 +20,10 @@ from ansible_collections.runbook.release.plugins.module_utils.notify.targets imp
 from ansible_collections.runbook.release.plugins.module_utils.policy.rules import read_policy
 from ansible_collections.runbook.release.plugins.module_utils.postgres.reach import SERVER_OPTIONS
 from ansible_collections.runbook.release.plugins.module_utils.release.guards import unguarded
+from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import foretold
 from ansible_collections.runbook.release.plugins.module_utils.release.unfit import unfit
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.judge.asked import Gate, asked
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import looks
 from ansible_collections.runbook.release.plugins.module_utils.window.answer import inside
 
@@ -141,7 +143,8 @@ def test_every_criterion_of_a_host_can_be_read(environment: str, system: str) ->
     assert len(parse_criteria(smoke_of(variables))) == len(smoke_of(variables)) > 0
     for gate, criteria in variables["release_gates"].items():
         assert gate in OPTIONS["release_gates"]["options"]
-        assert len(parse_criteria(criteria)) == len(criteria)
+        filled = asked(criteria, Gate("new", "old", witness="witness", since=1.0))
+        assert len(parse_criteria(filled)) == len(criteria)
         assert [one["name"] for one in criteria if not one.get("clause")] == []
 
 
@@ -315,6 +318,19 @@ def test_what_the_policy_says_of_traffic_is_judged_when_the_new_version_has_all_
     assert {one["name"] for one in live.values() if one.get("severity") != "advisory"} >= {
         rule["criterion"] for rule in rules
     }
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_good_version_passes_the_judge_while_a_step_is_held(system: str) -> None:
+    variables = host("prod", system)
+    shift = {"steps": [5, 25, 100], "hold": 300, **variables.get("release_shift", {})}
+    told = foretold(
+        variables["release_gates"].get("step", []),
+        shift,
+        variables["release_witness"]["rate"],
+        len(variables["release_components"]),
+    )
+    assert [step for one in told for step in one["steps"] if "never" in step] == []
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
