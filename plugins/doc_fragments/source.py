@@ -38,6 +38,13 @@ options:
           - Values for the chart. They reach Helm in a private file, not by its command line.
           - Secrets do not belong here, but in Secret objects that the chart refers to.
         type: dict
+      values_files:
+        description:
+          - Files of values for the chart, on the machine the module runs on. Of two that set the same, the later one
+            wins, and O(source.values) wins over all of them, as with C(helm upgrade -f one.yaml -f two.yaml --set).
+          - Each has to be one mapping in YAML, or empty. The module reads them once and gives Helm copies of them.
+        type: list
+        elements: path
       path:
         description: File or folder of the manifests, or folder of the kustomization. Required for these.
         type: path

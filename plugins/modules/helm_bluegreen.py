@@ -118,6 +118,7 @@ attributes:
     support: full
     details:
       - Renders, runs all guards, and lets the API server validate what would be applied.
+      - What is scaled for a time that is over counts as put back, as the run that does it puts it back first.
   diff_mode:
     support: full
     details:
@@ -139,6 +140,7 @@ EXAMPLES = r"""
       kind: helm
       chart: /srv/charts/shop
       image: registry.example/shop
+      values_files: [/srv/charts/shop/values-prod.yaml]
       values:
         image: {repository: registry.example/shop, tag: 1.4.0}
     entry: {kind: httproute, name: shop}
@@ -233,6 +235,12 @@ digest:
   type: str
   returned: success
   sample: sha256:4f3b1c
+values_files:
+  description: The files of O(source.values_files), without their folders, and the digests of what was in them.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{name: values-prod.yaml, digest: sha256:0d4e5f}]
 capacity:
   description: Number of pods per workload of the target, V(0) for what rests until it is live.
   type: dict
@@ -349,6 +357,7 @@ def request_of(module: AnsibleModule) -> Request:
         timeout=params["timeout"],
         now=time.time(),
         alone=bool(params["run"]),
+        due=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if module.check_mode else "",
     )
     binary = params["helm_binary"] or module.get_bin_path("helm", opt_dirs=[os.path.dirname(sys.executable)]) or "helm"
     return Request(

@@ -15,8 +15,8 @@ description:
     M(runbook.release.release_approval) signs. The same system, inventory and cluster make the same plan, on any machine
     and at any time.
   - Comes with a page that an approver reads in a minute.
-  - Of the values of charts a plan has the keys and one digest, and of criteria not where they are measured, so that a
-    plan can be shown to anybody.
+  - Of the values of charts a plan has the keys and one digest, of files of values their names and digests, and of
+    criteria not where they are measured, so that a plan can be shown to anybody.
   - Works where C(ansible-playbook) runs and talks to no cluster.
 options:
   state:

@@ -258,6 +258,25 @@ def test_a_chart_through_two_releases_and_back(case: Case, helm: Callable[[], st
     assert observe(case.client, case.target).report()["versions"] == {"blue": "", "green": "6.9.3"}
 
 
+@pytest.mark.parametrize("helm", [helm_3, helm_4])
+def test_a_values_file_reaches_the_pods_and_is_a_change_once_it_has_changed(
+    live: Case, helm: Callable[[], str], tmp_path: Path
+) -> None:
+    live.helm, path = helm(), tmp_path / "values-prod.yaml"
+
+    def noted(note: str) -> Source:
+        path.write_text(json.dumps({"podAnnotations": {"note": note}, "image": {"tag": "prod"}}))
+        return replace(chart("6.9.3"), values_files=[str(path)])
+
+    first = live.run(version="6.9.3", source=noted("one"))
+    assert (first.changed, first.report()["values_files"][0]["name"]) == (True, "values-prod.yaml")
+    assert not live.run(version="6.9.3", source=noted("one")).changed
+    deployment = live.client.get(DEPLOYMENT, "podinfo-green", live.namespace)
+    assert deployment is not None
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["note"] == "one"
+    assert live.run(version="6.9.3", source=noted("two"), check=True).changed
+
+
 def test_manifests_get_their_colour_and_share_what_both_use(live: Case) -> None:
     outcome = live.run(version="6.9.3")
     assert outcome.after.report()["versions"] == {"blue": "6.9.2", "green": "6.9.3"}

@@ -30,7 +30,10 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "check source.chart, source.repo and source.chart_version",
     ),
     (r"missing in charts/|found in Chart.yaml, but missing", "run `helm dependency build` on the chart"),
-    (r"execution error|parse error|template:|values don't meet|YAML parse", "correct the chart or source.values"),
+    (
+        r"execution error|parse error|template:|values don't meet|YAML parse",
+        "correct the chart or source.values, or a file of source.values_files",
+    ),
 )
 
 
@@ -104,17 +107,23 @@ class Helm:
             )
         return Chart(os.path.join(folder, archives[0]))
 
-    def template(self, release: str, chart: Chart, values: str, capabilities: Capabilities) -> str:
-        arguments = ["template", release, *chart.arguments(), "--namespace", self.namespace, "--values", values]
+    def template(self, release: str, chart: Chart, values: t.Sequence[str], capabilities: Capabilities) -> str:
+        arguments = ["template", release, *chart.arguments(), "--namespace", self.namespace, *_of_files(values)]
         arguments += ["--skip-tests", *capabilities.arguments()]
         return self._run(arguments, f"rendering chart {chart.reference} as {release}")
 
     def upgrade(
-        self, release: str, chart: Chart, values: str, description: str, timeout: float, patches: Patches | None = None
+        self,
+        release: str,
+        chart: Chart,
+        values: t.Sequence[str],
+        description: str,
+        timeout: float,
+        patches: Patches | None = None,
     ) -> str:
         """Install or upgrade; ``patches`` change what the chart renders before any of it is installed."""
         arguments = ["upgrade", release, *chart.arguments(), "--install", "--namespace", self.namespace]
-        arguments += ["--values", values, "--reset-values", "--history-max", str(HISTORY_MAX)]
+        arguments += [*_of_files(values), "--reset-values", "--history-max", str(HISTORY_MAX)]
         arguments += ["--description", description, "--timeout", f"{max(1, int(timeout))}s"]
         if self.version() >= (4, 0):
             arguments += ["--server-side=false"]
@@ -138,6 +147,11 @@ class Helm:
         self, arguments: list[str], doing: str, timeout: float = 120, more: t.Mapping[str, str] | None = None
     ) -> str:
         return run([self.binary, *arguments], doing, {**self.environment, **(more or {})}, timeout)
+
+
+def _of_files(values: t.Sequence[str]) -> list[str]:
+    """The last one wins."""
+    return [argument for path in values for argument in ("--values", path)]
 
 
 def run(argv: list[str], doing: str, environment: t.Mapping[str, str], timeout: float) -> str:

@@ -70,12 +70,16 @@ class Outcome:
             "awaits_traffic": self.plan.target != self.have.live,
             "version": self.version,
             "digest": self.digest,
+            "values_files": self._values_files(),
             "capacity": {f"{kind}/{name}": count for (kind, name), count in sorted(self.plan.capacity.items())},
             "plan": self.plan.sentences(),
             "workers": self._workers(),
             "colours": self.after.sides(),
             "seconds": round(self.seconds, 2),
         }
+
+    def _values_files(self) -> list[dict[str, str]]:
+        return [one.report() for one in self.plan.rendering.values_files] if self.plan.rendering else []
 
     def _workers(self) -> list[str]:
         """What works by itself in either colour, once it is there."""

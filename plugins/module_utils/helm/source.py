@@ -16,6 +16,8 @@ from .capacity import Key
 from .cli import Capabilities, Chart, Helm, run
 from .content import digest, parse, without_generated
 from .objects import Obj, containers, is_hook, kind_name, pod_template
+from .values import ValuesFile
+from .values import read as read_values
 from .workers import Worker, at_rest, workers_in
 from .wrap import Image, repository_of, wrap, write_chart
 
@@ -27,6 +29,7 @@ SOURCE: dict[str, t.Any] = {
         "repo": {"type": "str"},
         "chart_version": {"type": "str"},
         "values": {"type": "dict"},
+        "values_files": {"type": "list", "elements": "path"},
         "path": {"type": "path"},
         "image": {"type": "str"},
     },
@@ -49,6 +52,7 @@ class Source:
     repo: str = ""
     chart_version: str = ""
     values: dict[str, t.Any] = field(default_factory=dict)
+    values_files: t.Sequence[str] = ()
     path: str = ""
     image: str = ""
 
@@ -68,8 +72,9 @@ class Rendering:
     hooks: list[Obj]
     digest: str
     chart: Chart
-    values: str
+    values: tuple[str, ...]
     workers: tuple[Worker, ...] = ()
+    values_files: tuple[ValuesFile, ...] = ()
 
     @property
     def installed(self) -> list[Obj]:
@@ -98,9 +103,13 @@ class Workshop:
 
 def prepare(source: Source, workshop: Workshop) -> Prepared:
     """Do once what both colours need: fetch the chart, or build the manifests."""
-    values = write_private(os.path.join(workshop.folder, "values.json"), json.dumps(source.values))
+    if source.values_files and source.kind != "helm":
+        raise Refused("Only a chart has values", where="source.values_files", remedy="leave it out, or set kind helm")
+    files = read_values(source.values_files, workshop.folder)
+    own = write_private(os.path.join(workshop.folder, "values.json"), json.dumps(source.values))
+    values = (*(file.copy for file in files), own)
     if source.kind == "helm":
-        return Prepared(source, workshop, values, _chart(source, workshop), [])
+        return Prepared(source, workshop, values, _chart(source, workshop), [], files)
     if not os.path.exists(source.path):
         raise Refused(f"source.path {source.path!r} does not exist", remedy="correct source.path")
     objects = _built(source.path) if source.kind == "kustomize" else _read(source.path)
@@ -113,9 +122,10 @@ class Prepared:
 
     source: Source
     workshop: Workshop
-    values: str
+    values: tuple[str, ...]
     chart: Chart | None
     manifests: list[Obj]
+    values_files: tuple[ValuesFile, ...] = ()
 
     def render(self, colour: str, known_digest: str = "") -> Rendering:
         """Render a colour. When the digest is not the known one, a second rendering tells generated values apart."""
@@ -135,7 +145,8 @@ class Prepared:
         hooks = [obj for obj in found if is_hook(obj)]
         objects = [obj for obj in found if not is_hook(obj)]
         own = self._workers(colour, objects)
-        return Rendering(colour, release, objects, [], hooks, digest(found), chart, self.values, own)
+        content, files = digest(found), self.values_files
+        return Rendering(colour, release, objects, [], hooks, content, chart, self.values, own, files)
 
     def _wrapped(self, colour: str) -> Rendering:
         release = self.workshop.release(colour)

@@ -11,7 +11,7 @@ from .budgets import budgets_text
 from .plan_parts import Given, hashed, line
 
 DIGEST = "sha256:"
-OF_COMPONENT = ("source", "values", "manifests", "entry", "workloads", "replicas", "smoke")
+OF_COMPONENT = ("source", "values", "values files", "manifests", "entry", "workloads", "replicas", "smoke")
 Inputs = dict[str, str]
 
 
@@ -42,10 +42,12 @@ def _of_component(one: Given) -> Inputs:
     name = one["name"]
     entry = one["entry"]
     placed = {f"{name} workloads": ", ".join(one["workloads"])} if "workloads" in one else {}
+    files = ", ".join(f"{file['name']} {file['digest']}" for file in one["values"].get("files") or [])
     return {
         **placed,
         f"{name} source": " ".join(f"{key} {value}" for key, value in one["source"].items()),
         f"{name} values": one["values"]["digest"],
+        **({f"{name} values files": files} if files else {}),
         f"{name} manifests": f"{one['target']} {one['manifests']}".strip(),
         f"{name} entry": " ".join(str(entry[key]) for key in ("kind", "namespace", "name") if entry.get(key)),
         f"{name} replicas": "" if one["replicas"] is None else str(one["replicas"]),

@@ -112,6 +112,8 @@ def _parts(one: Content) -> Iterator[str]:
         yield f"image {source['image']}"
     if keys:
         yield f"values {', '.join(keys)}" if len(keys) <= FEW else _count(len(keys), "value")
+    if files := one["values"].get("files"):
+        yield f"values of {', '.join(file['name'] for file in files)}"
     yield ", ".join(one["workloads"]) if "workloads" in one else f"entry {one['entry']['kind']} {one['entry']['name']}"
 
 

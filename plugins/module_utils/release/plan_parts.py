@@ -34,11 +34,12 @@ def line(text: Any) -> str:
 def component(given: Given, staged: Given) -> dict[str, Any]:
     """A component with what helm_bluegreen or rollout would do to it; the values of its chart only as a digest."""
     values = given["source"].get("values") or {}
+    files = [{"name": line(one["name"]), "digest": one["digest"]} for one in staged.get("values_files") or []]
     placed = {"workloads": [" ".join(key) for key in keys(given)]} if given.get("workloads") else {}
     return {
         "name": line(given["name"]),
         "source": source(given["source"]),
-        "values": {"digest": hashed(values), "keys": sorted(keys_of(values))},
+        "values": {"digest": hashed(values), "keys": sorted(keys_of(values)), **({"files": files} if files else {})},
         "entry": {key: line(value) for key, value in (given.get("entry") or {}).items() if value},
         **placed,
         "replicas": given.get("replicas"),
@@ -71,6 +72,12 @@ def checked(components: Sequence[Given], staged: Given) -> None:
                 where="staged",
                 remedy="run helm_bluegreen with state=staged in check mode for each component and give its results, or "
                 "what the filter rolled makes of the result of rollout",
+            )
+        if len(one["source"].get("values_files") or []) != len(said.get("values_files") or []):
+            raise Refused(
+                f"staged.{one['name']} does not say what was in the values files of its source",
+                where="staged",
+                remedy="run helm_bluegreen with state=staged in check mode with the same source",
             )
 
 

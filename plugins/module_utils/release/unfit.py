@@ -19,7 +19,7 @@ Given = Mapping[str, Any]
 def unfit(strategy: str, components: Sequence[Given], gates: Given, policy: Sequence[Given] = ()) -> list[str]:
     """One sentence for everything that does not fit; ``policy`` are the rules of release_rollback."""
     check = {BLUEGREEN: _of_colours, ROLLING: _in_place}[strategy]
-    told = [f"Component {one['name']} {what}." for one in components for what in check(one)]
+    told = [f"Component {one['name']} {what}." for one in components for what in (*check(one), *_of_no_chart(one))]
     if strategy == ROLLING:
         told += [*_twice(components), *mistakes(after_of(components)), *_gates(gates)]
     return [*told, *_policy(strategy, components, policy), *_unmeasured(components, gates, policy)]
@@ -53,6 +53,12 @@ def _in_place(component: Given) -> Iterator[str]:
     needed = "image" if kind == IMAGE else "path"
     if kind in KINDS and not component["source"].get(needed):
         yield f"has a source of the kind {kind} without {needed}"
+
+
+def _of_no_chart(component: Given) -> Iterator[str]:
+    source = component.get("source") or {}
+    if source.get("values_files") and source.get("kind") != "helm":
+        yield f"has values_files for a source of the kind {source.get('kind')}, and only a chart has values"
 
 
 def _twice(components: Sequence[Given]) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,10 +20,11 @@ from ansible_collections.runbook.release.plugins.doc_fragments.source import Mod
 from ansible_collections.runbook.release.plugins.module_utils.errors import NotReady
 from ansible_collections.runbook.release.plugins.module_utils.helm.operate import Outcome, Request, seen, title
 from ansible_collections.runbook.release.plugins.module_utils.helm.plan import Plan, Prove, Scale
+from ansible_collections.runbook.release.plugins.module_utils.helm.values import ValuesFile
 from ansible_collections.runbook.release.plugins.module_utils.ledger.canonical import canonical
 from ansible_collections.runbook.release.plugins.modules import evidence, helm_bluegreen, helm_bluegreen_info
 
-from ..module_utils.helm.scene import empty, have, running
+from ..module_utils.helm.scene import empty, have, running, shop
 
 COMPONENT = {"name": "shop", "namespace": "shop", "entry": {"kind": "httproute", "name": "shop"}}
 SOURCE = {"kind": "helm", "chart": "/charts/shop"}
@@ -77,12 +80,20 @@ def test_what_was_done_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "diff" not in result
 
 
+def test_files_of_values_are_reported_by_their_content(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ValuesFile("prod.yaml", "sha256:0d", "/private/values-0.yaml")
+    planned = replace(outcome().plan, rendering=replace(shop("green"), values_files=(file,)))
+    monkeypatch.setattr(helm_bluegreen, "operate", lambda *_given: replace(outcome(), plan=planned))
+    result = run(helm_bluegreen, version="2", source=SOURCE)
+    assert result["values_files"] == [{"name": "prod.yaml", "digest": "sha256:0d"}]
+
+
 def test_options_arrive_typed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (requests,) = [asked(monkeypatch)]
     result = run(
         helm_bluegreen,
         version="2",
-        source=SOURCE | {"values": {"a": 1}},
+        source=SOURCE | {"values": {"a": 1}, "values_files": ["~/one.yaml", "two.yaml"]},
         replicas=3,
         stable=1,
         helm_binary="/opt/helm",
@@ -94,8 +105,10 @@ def test_options_arrive_typed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert (request.check, request.diff, request.stable, request.helm_binary) == (True, True, 1, "/opt/helm")
     assert request.target.services == {"blue": "b", "green": "g"}
     assert (request.want.replicas, request.want.version) == (3, "2")
+    assert request.want.due > "2026-01-01T00:00:00Z", "what is overdue counts as put back"
     assert request.source is not None
     assert request.source.values == {"a": 1}
+    assert request.source.values_files == [str(Path.home() / "one.yaml"), "two.yaml"]
     assert result["diff"] == [{"before": "a", "after": "b"}]
 
 

@@ -373,6 +373,31 @@ def test_every_changed_input_is_named(run: Run, approved: Path, change: Options,
     assert [one["sentence"] for one in refused["changed_inputs"]] == [refused["changed_inputs"][0]["sentence"]]
 
 
+def of_files(*files: tuple[str, str], said: int | None = None) -> Options:
+    """The options with files of values, and what helm_bluegreen found in them."""
+    given = options(components__0__source__values_files=[f"/srv/{name}" for name, _content in files])
+    found = [{"name": name, "digest": f"sha256:{content * 64}"} for name, content in files]
+    given["staged"]["shop"]["values_files"] = found[:said]
+    return given
+
+
+def test_a_values_file_with_other_content_is_another_plan(run: Run, tmp_path: Path) -> None:
+    made = run(of_files(("base.yaml", "a"), ("prod.yaml", "b")), path=str(tmp_path))
+    assert "values of base.yaml, prod.yaml" in made["page"]
+    elsewhere = of_files(("base.yaml", "a"), ("prod.yaml", "b"))
+    elsewhere["components"][0]["source"]["values_files"] = ["/home/bob/base.yaml", "/home/bob/prod.yaml"]
+    assert run(elsewhere)["digest"] == made["digest"] != run()["digest"]
+    for files in ((("base.yaml", "a"), ("prod.yaml", "c")), (("prod.yaml", "b"), ("base.yaml", "a")), ()):
+        refused = run(of_files(*files), approved=str(tmp_path))
+        assert [one["name"] for one in refused["changed_inputs"]] == ["shop values files"]
+        assert "values files of shop changed" in refused["msg"]
+
+
+def test_files_of_which_nobody_says_what_was_in_them_make_no_plan(run: Run) -> None:
+    refused = run(of_files(("base.yaml", "a"), ("prod.yaml", "b"), said=1))
+    assert "staged.shop does not say what was in the values files of its source" in refused["msg"]
+
+
 def test_what_is_live_now_is_compared_unless_the_release_itself_changed_it(run: Run, approved: Path) -> None:
     moved = options(staged__shop__colours__green=dict(staged()["colours"]["green"], version="1.6.0", weight=25))
     moved["staged"]["shop"]["colours"]["blue"]["weight"] = 75

@@ -72,7 +72,7 @@ def shop(colour: str, version: str = "2", *more: Obj, replicas: int | None = 2) 
         deployment(release, labels, replicas, image=f"registry/shop:{version}"),
         *more,
     ]
-    return Rendering(colour, release, objects, [], [], digest(objects), Chart("chart"), "values.json")
+    return Rendering(colour, release, objects, [], [], digest(objects), Chart("chart"), ("values.json",))
 
 
 def both(version: str = "2") -> dict[str, Rendering]:

@@ -46,12 +46,11 @@ def test_a_program_that_is_not_helm(fake_helm: FakeHelm) -> None:
 
 def test_an_upgrade_keeps_history_short_and_values_out_of_the_arguments(fake_helm: FakeHelm) -> None:
     helm = Helm(fake_helm.path, "shop", {"KUBECONFIG": "/private/kubeconfig"})
-    helm.upgrade("shop-green", Chart("/charts/shop"), "/private/values.json", "version 2", 30)
+    helm.upgrade("shop-green", Chart("/charts/shop"), ["/private/one.yaml", "/private/values.json"], "version 2", 30)
     call = fake_helm.calls[-1] if fake_helm.calls[-1]["argv"][0] == "upgrade" else fake_helm.calls[-2]
     arguments = " ".join(call["argv"])
-    assert arguments.startswith(
-        "upgrade shop-green /charts/shop --install --namespace shop --values /private/values.json"
-    )
+    assert arguments.startswith("upgrade shop-green /charts/shop --install --namespace shop --values /private/one.yaml")
+    assert "--values /private/one.yaml --values /private/values.json --reset-values" in arguments
     assert "--reset-values --history-max 10" in arguments
     assert "--server-side" not in arguments
     assert call["kubeconfig"] == "/private/kubeconfig"
@@ -59,13 +58,13 @@ def test_an_upgrade_keeps_history_short_and_values_out_of_the_arguments(fake_hel
 
 def test_helm_4_is_told_to_apply_as_helm_3_does(fake_helm: FakeHelm) -> None:
     fake_helm.answers(version={"out": "v4.3.1"})
-    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("/charts/shop"), "v", "d", 30)
+    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("/charts/shop"), ["v"], "d", 30)
     assert "--server-side=false" in fake_helm.calls[-1]["argv"]
 
 
 def test_charts_see_what_the_cluster_can_do(fake_helm: FakeHelm) -> None:
     able = Capabilities("v1.36.3", ("example.com/v1", "example.com/v1/Thing"))
-    Helm(fake_helm.path, "shop").template("shop-green", Chart("shop", "https://charts", "1.2.3"), "v", able)
+    Helm(fake_helm.path, "shop").template("shop-green", Chart("shop", "https://charts", "1.2.3"), ["v"], able)
     arguments = " ".join(fake_helm.calls[-1]["argv"])
     assert "shop-green shop --repo https://charts --version 1.2.3" in arguments
     assert "--kube-version v1.36.3 --api-versions example.com/v1 --api-versions example.com/v1/Thing" in arguments

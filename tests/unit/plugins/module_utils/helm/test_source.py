@@ -64,8 +64,9 @@ def test_a_chart_is_rendered_per_colour_with_hooks_apart(workshop: Workshop, tmp
 
 def test_values_are_in_a_private_file(workshop: Workshop, tmp_path: Path, fake_helm: FakeHelm) -> None:
     rendering = prepare(chart(tmp_path, values={"password": "s3cret"}), workshop).render("green")
-    assert json.loads(Path(rendering.values).read_text()) == {"password": "s3cret"}
-    assert Path(rendering.values).stat().st_mode & 0o777 == 0o600
+    (values,) = map(Path, rendering.values)
+    assert json.loads(values.read_text()) == {"password": "s3cret"}
+    assert values.stat().st_mode & 0o777 == 0o600
     assert "s3cret" not in json.dumps(fake_helm.calls)
 
 

@@ -193,7 +193,7 @@ def test_the_program_writes_what_is_installed(
 def test_helm_is_told_to_let_it_rest_before_anything_is_installed(fake_helm: FakeHelm, version: str) -> None:
     fake_helm.answers(version={"out": version}, env={"out": "/home/plugins\n"})
     rest = patches([Worker("CronJob", "nightly", 1)])
-    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("chart"), "values.json", "version 2", 60, rest)
+    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("chart"), ["values.json"], "version 2", 60, rest)
     (upgrade,) = [call["argv"] for call in fake_helm.calls if call["argv"][0] == "upgrade"]
     told = upgrade[upgrade.index("--post-renderer") + 1 :]
     if version.startswith("v4"):
@@ -204,5 +204,5 @@ def test_helm_is_told_to_let_it_rest_before_anything_is_installed(fake_helm: Fak
 
 
 def test_helm_renders_as_ever_where_nothing_works_by_itself(fake_helm: FakeHelm) -> None:
-    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("chart"), "values.json", "version 2", 60, {})
+    Helm(fake_helm.path, "shop").upgrade("shop-green", Chart("chart"), ["values.json"], "version 2", 60, {})
     assert "--post-renderer" not in str(fake_helm.calls)

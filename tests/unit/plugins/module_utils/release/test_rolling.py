@@ -142,6 +142,10 @@ def test_a_worker_that_gets_no_traffic_is_told_where_it_belongs() -> None:
             "of the kind helm, and release_strategy rolling takes",
         ),
         (component("api", source={"kind": "image"}), "of the kind image without image"),
+        (
+            component("api", source={"kind": "image", "image": "api", "values_files": ["prod.yaml"]}),
+            "has values_files for a source of the kind image, and only a chart has values",
+        ),
         (component("api", source={"kind": "manifests"}), "of the kind manifests without path"),
     ],
 )
@@ -172,6 +176,7 @@ def test_a_policy_about_what_nobody_measures_is_told() -> None:
     policy = [{"criterion": name, "when": "failed", "action": "rollback"} for name in names]
     gates = {"observe": [{"name": "error share"}], "preflight": [{"name": "eror share"}]}
     coloured = {"name": "web", "entry": {"kind": "service"}, "smoke": [{"name": "health"}], **ROUTE}
+    coloured["source"] = {"kind": "helm", "values_files": ["prod.yaml"]}
     assert unfit("bluegreen", [coloured], gates, policy) == [
         "release_rollback.policy is about eror share, and no criterion of the gates step, live, observe is called so."
     ]
