@@ -153,6 +153,7 @@ attributes:
     support: full
     details:
       - The API server validates what would be written, in a dry run.
+      - What is configured for a time that is over counts as put back, as the run that does it puts it back first.
   diff_mode:
     support: full
     details:
@@ -281,6 +282,7 @@ evidence:
   returned: when it did not become ready
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -356,6 +358,7 @@ def request_of(module: AnsibleModule) -> Request:
         params["force"],
         params["keep_budgets"],
         tuple(params["only"]),
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if module.check_mode else "",
     )
     sources = tuple(map(Source.of, (params["sources"] or [params["source"]]) if needs_source else ()))
     return Request(want, params["state"], sources, params["policy"], params["timeout"], params["stable"], module._diff)

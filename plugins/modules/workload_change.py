@@ -31,7 +31,7 @@ options:
       - V(pinned) has one container run another version of its image, for when the usual way back cannot be used.
       - V(undone) gives the workload the pods of an earlier revision again, as a whole.
       - V(reverted) puts back what is temporary. Without O(name) and O(everything) that is what is overdue in the
-        namespace, and it is not waited for.
+        namespace, it is not waited for, and kinds that may not be listed are left out.
     type: str
     choices: [restarted, scaled, configured, autoscaled, isolated, pinned, undone, reverted]
     required: true

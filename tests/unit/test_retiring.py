@@ -66,6 +66,7 @@ def retire(
             "helm_bluegreen", "state", {state: larger or LARGER for state in ("retired", "absent")}, only_checks=fails
         ),
         StandIn("release_run", "state", {"begun": begun or BEGUN}),
+        StandIn("workload_change", "state", {}),
     )
 
 
@@ -74,8 +75,8 @@ def test_what_is_overdue_is_done_under_a_lock_of_its_own_which_is_given_back(
     tmp_path: Path, hours: float, state: str
 ) -> None:
     said, done = retire(tmp_path, hours)
-    does = ["helm_bluegreen", state]
-    assert done == [LOOKS, does, ["release_run", "begun"], LOOKS, does, ["release_run", "ended"]], said
+    does, begins = ["helm_bluegreen", state], [["release_run", "begun"], ["workload_change", "reverted"]]
+    assert done == [LOOKS, does, *begins, LOOKS, does, ["release_run", "ended"]], said
     assert "failed=0" in said
     assert "left {}" in said, "a release that begins in the same play finds no run"
 

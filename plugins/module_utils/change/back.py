@@ -82,10 +82,11 @@ class Outcome:
 def revert(client: KubeClient, want: Want, book: Book) -> Outcome:
     """One step of the book for each object; in check mode the API server only checks the patches.
 
-    What is only overdue is not waited for: nobody asked for it now, and it must not keep a run from what it is for.
+    What is only overdue is not waited for: nobody asked for it now, and it must not keep a run from what it is for. Nor
+    is anything missed then that this run may not even look at, as a release needs no right to every kind.
     """
     started = time.monotonic()
-    have = observe(client, want.namespace, guards=False)
+    have = observe(client, want.namespace, guards=False, everything=bool(want.name or want.everything))
     chosen = _chosen(client, want, have)
     is_due = _due(want, moment(have.now))
     records = {title_of(obj): readable(obj) for obj in chosen}

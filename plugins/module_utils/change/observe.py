@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ReleaseError
+from ..errors import Forbidden, ReleaseError
 from ..helm.objects import Obj, annotations_of, meta
 from ..kube.kinds import HPA, LIMITRANGE, NETWORKPOLICY, PDB, Kind
 from ..rollout.model import WORKLOADS, Key, key_of
@@ -48,10 +48,19 @@ def target_of(scaler: Obj) -> Key:
     return str(to.get("kind", "")), str(to.get("name", ""))
 
 
-def observe(client: KubeClient, namespace: str, guards: bool = True) -> Have:
-    """``guards`` also reads what can forbid a change."""
+def observe(client: KubeClient, namespace: str, guards: bool = True, everything: bool = True) -> Have:
+    """``guards`` also reads what can forbid a change. Kinds that may not be read are left out unless ``everything``."""
     kinds = [*WORKLOADS.values(), HPA, *([PDB, LIMITRANGE] if guards else [])]
-    lists = at_once(lambda kind: client.list(kind, namespace), kinds)
+
+    def listed(kind: Kind) -> list[Obj]:
+        try:
+            return client.list(kind, namespace)
+        except Forbidden:
+            if everything:
+                raise
+            return []
+
+    lists = at_once(listed, kinds)
     found = {key_of(obj): obj for objects in lists[:3] for obj in objects}
     budgets, limits = lists[4:] if guards else ([], [])
     return Have(found, lists[3], budgets, limits, int(client.now().timestamp()))

@@ -135,10 +135,13 @@ def copied(live: t.Iterable[Obj]) -> tuple[str, ...]:
     )
 
 
-def refuse_copying(live: t.Iterable[Obj]) -> None:
-    """Before the other colour gets a version; one that has it already must still carry the load."""
+def refuse_copying(live: t.Iterable[Obj], due: str = "") -> None:
+    """Before the other colour gets a version; one that has it already must still carry the load.
+
+    What was to last until ``due`` at most is put back before.
+    """
     for obj in live:
-        if record := _for_a_time(obj):
+        if (record := _for_a_time(obj)) and str(record["until"]) > due:
             raise Refused(
                 f"{title(obj)} is scaled only until {record['until']}, and the other colour would keep its pods for "
                 "good. Nothing was changed",

@@ -39,7 +39,7 @@ class Want:
     """What the options ask for.
 
     `now` and `timeout` decide whether a pending Helm operation still has an owner; with the lock of a release held, it
-    has none (`alone`).
+    has none (`alone`). What is overdue at `due` counts as put back.
     """
 
     state: str
@@ -51,6 +51,7 @@ class Want:
     timeout: float = 300
     now: float = 0
     alone: bool = False
+    due: str = ""
 
 
 Renderings = t.Mapping[str, Rendering]
@@ -101,7 +102,7 @@ def _staged(have: Have, want: Want, renderings: Renderings) -> Plan:
         steps = (*hand_over.stopped(have, target, resting), *_to_capacity(colour, counts))
         return Plan(target, steps, counts, rendering, warnings)
     _refuse_weight(have, target, "written to")
-    sizes.refuse_copying(have.colours[have.live].workloads if have.live else ())
+    sizes.refuse_copying(have.colours[have.live].workloads if have.live else (), want.due)
     return Plan(target, tuple(_installation(colour, rendering, want, counts)), counts, rendering, warnings)
 
 

@@ -117,7 +117,8 @@ class Waves:
 class Want:
     """What is asked for: ``name`` of the release unit, its ``version``, and how to go there.
 
-    ``only`` names the workloads that go back while the rest of the release stays; all go if it is empty.
+    ``only`` names the workloads that go back while the rest of the release stays; all go if it is empty. What is
+    overdue at ``due`` counts as put back.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Want:
     force: bool = False
     keep_budgets: bool = True
     only: tuple[str, ...] = ()
+    due: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -156,7 +156,7 @@ def decide(want: Want, have: Have, changes: Sequence[Change], began: str) -> Pla
     workloads = [change for change in changes if change.is_workload]
     want.waves.check(change.key for change in workloads)
     _check_secrets(changes)
-    _check_lasting(workloads)
+    _check_lasting(workloads, want.due)
     goes_on = have.unit is not None and have.unit.unfinished
     release = have.unit.release if have.unit and goes_on else began
     steps = [_step(want, have, change, release) for change in changes if change.differs]
@@ -210,11 +210,11 @@ def _check_secrets(changes: Sequence[Change]) -> None:
         )
 
 
-def _check_lasting(workloads: Sequence[Change]) -> None:
+def _check_lasting(workloads: Sequence[Change], due: str) -> None:
     """What is configured for a time would be what the way back brings again, and then for good."""
     for change in workloads:
         record = records_of(change.live).get("configured") if change.live and change.differs else None
-        if record:
+        if record and str(record["until"]) > due:
             raise Refused(
                 f"{titled(change.key)} is configured only until {record['until']}, and a way back to that would "
                 "keep it for good. Nothing was changed",

@@ -63,6 +63,12 @@ def test_a_restore_needs_no_source_unless_it_redeploys(run: Run, asked: list[Req
     assert [bool(request.sources) for request in asked] == [False, False, True]
 
 
+def test_in_check_mode_what_is_overdue_counts_as_put_back(run: Run, asked: list[Request]) -> None:
+    run(source=IMAGES)
+    run(source=IMAGES, _ansible_check_mode=True)
+    assert [request.want.due > "2026-01-01T00:00:00Z" for request in asked] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

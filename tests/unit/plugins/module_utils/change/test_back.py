@@ -21,7 +21,7 @@ from ansible_collections.runbook.release.plugins.module_utils.change.put_back im
 )
 from ansible_collections.runbook.release.plugins.module_utils.change.subject import Subject
 from ansible_collections.runbook.release.plugins.module_utils.change.want import Want
-from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict, ReleaseError
+from ansible_collections.runbook.release.plugins.module_utils.errors import Conflict, Forbidden, ReleaseError
 from ansible_collections.runbook.release.plugins.module_utils.kube.kinds import Kind
 from ansible_collections.runbook.release.plugins.module_utils.release.journal import Book
 
@@ -39,11 +39,14 @@ class Cluster:
         self.objects = {(one["kind"], one["metadata"]["name"]): one for one in objects}
         self.time = datetime.fromtimestamp(SECONDS + 3600 * hours, UTC)
         self.meanwhile: Callable[[], None] = lambda: None
+        self.forbidden: set[str] = set()
 
     def now(self) -> datetime:
         return self.time
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "") -> list[Obj]:
+        if kind.kind in self.forbidden:
+            raise Forbidden(f"{kind.kind} must not be listed")
         return [copy.deepcopy(one) for key, one in self.objects.items() if key[0] == kind.kind]
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
@@ -73,6 +76,16 @@ def test_what_is_overdue_is_put_back_and_nobody_waits_for_it() -> None:
     assert (result["changed"], len(result["plan"]), result["temporary"]) == (True, 2, [])
     assert {one["spec"]["replicas"] for one in cluster.objects.values()} == {3}
     assert not cluster.revert()["changed"]
+
+
+def test_a_run_that_may_not_list_every_kind_puts_back_what_it_sees_and_what_is_asked_for_is_refused() -> None:
+    cluster = Cluster(larger())
+    cluster.forbidden = {"DaemonSet", "HorizontalPodAutoscaler"}
+    for asked in ({"name": "api"}, {"everything": True}):
+        with pytest.raises(Forbidden):
+            cluster.revert(**asked)
+    assert cluster.revert()["changed"]
+    assert cluster.objects["Deployment", "api"]["spec"]["replicas"] == 3
 
 
 class Notes(Book):

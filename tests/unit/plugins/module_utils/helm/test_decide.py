@@ -71,6 +71,10 @@ def test_what_is_scaled_for_a_time_is_not_copied_for_good() -> None:
     live = running("blue", "1", weight=100, workloads=(larger,))
     with pytest.raises(Refused, match="is scaled only until 2026-11-21T18:00:00Z, and the other colour would keep"):
         decide(have(live, empty("green")), staged(), both())
+    with pytest.raises(Refused, match="is scaled only until"):
+        decide(have(live, empty("green")), replace(staged(), due="2026-11-21T17:59:59Z"), both())
+    overdue = replace(staged(), due="2026-11-21T18:00:00Z")
+    assert decide(have(live, empty("green")), overdue, both()).changes, "it is put back before this is done"
     there = running("green", "2")
     plan = decide(have(live, there), staged(), both())
     assert plan.capacity == {("Deployment", "shop-green"): 10}

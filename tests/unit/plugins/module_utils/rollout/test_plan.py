@@ -185,4 +185,6 @@ def test_what_is_configured_for_a_time_is_not_what_a_way_back_would_bring() -> N
     live = for_a_time(API, "configured", field)
     with pytest.raises(Refused, match="Deployment api is configured only until 2026-11-21T18:00:00Z"):
         decide(WANT, have(live), [change(live, NEW_API)], "id")
+    overdue = replace(WANT, due="2026-11-21T18:00:00Z")
+    assert decide(overdue, have(live), [change(live, NEW_API)], "id").changes, "it is put back before this is done"
     assert decide(WANT, have(live), [change(live, live)], "id").writes == []
