@@ -59,6 +59,16 @@ STAGED = {
 }
 
 
+def staged(component: Given) -> dict[str, Any]:
+    """What helm_bluegreen would do to a component."""
+    files = [{"name": name, "digest": DIGEST} for name in values_files(component)]
+    return {**STAGED, "values_files": files}
+
+
+def values_files(component: Given) -> list[str]:
+    return [Path(path).name for path in component["source"].get("values_files", [])]
+
+
 def hosts(environment: str, strategy: str) -> dict[str, Given]:
     found = {name: host(environment, name) for name in SYSTEMS}
     return {name: one for name, one in found.items() if one.get("release_strategy", "bluegreen") == strategy}
@@ -68,7 +78,7 @@ def plans(folder: Path, systems: Mapping[str, Given]) -> tuple[str, dict[str, Gi
     """What the playbook said, and the plan of each system."""
     there = {"release_namespace": {"create": False}}  # there is no cluster that could have one
     named = {name: {**one, **there, "release_plan_path": str(folder / "plans" / name)} for name, one in systems.items()}
-    components = [one["name"] for variables in systems.values() for one in variables["release_components"]]
+    components = [one for variables in systems.values() for one in variables["release_components"]]
     in_place = {name: rolled(one) for name, one in systems.items() if rolls(one)}
     (folder / "plans").mkdir()
     said, _asked = play(
@@ -76,7 +86,7 @@ def plans(folder: Path, systems: Mapping[str, Given]) -> tuple[str, dict[str, Gi
         PLAYBOOK,
         named,
         StandIn("release_info", "system", dict.fromkeys(systems, NOTHING_BEFORE)),
-        StandIn("helm_bluegreen", "name", dict.fromkeys(components, STAGED), only_checks=True),
+        StandIn("helm_bluegreen", "name", {one["name"]: staged(one) for one in components}, only_checks=True),
         StandIn("rollout", "name", in_place, only_checks=True),
     )
     written = {path.parent.name: json.loads(path.read_text())["plan"] for path in folder.glob("plans/*/plan.json")}
@@ -89,6 +99,7 @@ def told(plan: Given) -> dict[str, Any]:
         "environment": plan["environment"],
         "version": plan["version"],
         "components": [(one["name"], one["live"], one["changes"]) for one in plan["components"]],
+        "values files": [[file["name"] for file in one["values"].get("files", [])] for one in plan["components"]],
         "gates": {gate: [one["name"] for one in criteria] for gate, criteria in plan["gates"].items() if criteria},
         "migrations": [one["name"] for one in plan["migrations"]],
         "backups": len(plan["backups"]),
@@ -106,6 +117,7 @@ def declared(environment: str, variables: Given) -> dict[str, Any]:
         "environment": environment,
         "version": VERSION,
         "components": [(one["name"], live, True) for one in variables["release_components"]],
+        "values files": [values_files(one) for one in variables["release_components"]],
         "gates": {gate: [one["name"] for one in criteria] for gate, criteria in gates if criteria},
         "migrations": [one["name"] for one in variables["release_migrations"]],
         "backups": len(variables["release_databases"]),

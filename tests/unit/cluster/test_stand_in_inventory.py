@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible_collections.runbook.release.plugins.module_utils.helm.cli import Helm
 from ansible_collections.runbook.release.plugins.module_utils.helm.selectors import refuse_overlap, refuse_shared_names
-from ansible_collections.runbook.release.plugins.module_utils.helm.source import Source, Workshop, prepare
+from ansible_collections.runbook.release.plugins.module_utils.helm.source import Prepared, Source, Workshop, prepare
 from ansible_collections.runbook.release.plugins.module_utils.policy.rules import read_policy
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import looks
@@ -127,6 +127,49 @@ def test_what_a_source_points_to_is_there(system: str) -> None:
         source = component["source"]
         if source["kind"] != "image":
             assert Path(source.get("path") or source["chart"]).is_dir()
+            assert all(Path(path).is_file() for path in source.get("values_files", []))
+
+
+def prepared_in(folder: Path, mine: Mapping[str, Any], component: Obj, source: Obj) -> Prepared:
+    helm = Helm(str(Path(sys.executable).parent / "helm"), mine["release_cluster"]["namespace"])
+    workshop = Workshop(str(folder), helm, component["name"], EXTRA["release_version"])
+    return prepare(Source.of(source), workshop)
+
+
+def installed(folder: Path, component: Obj, **more: Any) -> tuple[int, Obj]:
+    """The replicas and the container of a component of PEA."""
+    folder.mkdir()
+    prepared = prepared_in(folder, here("pea"), component, {**component["source"], **more})
+    (spec,) = (obj["spec"] for obj in prepared.render("green").objects if obj["kind"] == "Deployment")
+    (container,) = spec["template"]["spec"]["containers"]
+    return spec["replicas"], container
+
+
+def test_the_values_file_of_production_reaches_what_is_installed(tmp_path: Path) -> None:
+    for component in here("pea")["release_components"]:
+        name, source = component["name"], component["source"]
+        (path,) = source["values_files"]
+        asked = yaml.safe_load(Path(path).read_text("utf-8"))[name]
+        replicas, container = installed(tmp_path / name, component)
+        assert replicas == component["replicas"]
+        assert container["image"] == f"{source['image']}:{EXTRA['release_version']}"
+        assert container["resources"]["limits"] == asked["resources"]["limits"]
+        assert container["resources"]["requests"] == {"cpu": "10m", "memory": "32Mi"}
+        assert asked.get("env", {}).items() <= {one["name"]: one.get("value") for one in container["env"]}.items()
+        assert ("DB_POOL_SIZE" in asked.get("env", {})) == (name == "backend")
+
+
+def test_a_later_values_file_wins_and_the_values_of_the_source_win_over_all(tmp_path: Path) -> None:
+    component = here("pea")["release_components"][0]
+    for name, pool in (("one", "1"), ("two", "2")):
+        text = {"env": {"POOL": pool, name: "set"}, "replicaCount": 9, "image": {"tag": "prod"}}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"backend": text}), "utf-8")
+    for order, pool in (("one two", "2"), ("two one", "1")):
+        files = [str(tmp_path / f"{name}.yaml") for name in order.split()]
+        replicas, container = installed(tmp_path / order, component, values_files=files)
+        environment = {one["name"]: one.get("value") for one in container["env"]}
+        assert [environment[name] for name in ("POOL", "one", "two")] == [pool, "set", "set"]
+        assert (replicas, container["image"].rpartition(":")[2]) == (3, EXTRA["release_version"])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -135,9 +178,7 @@ def test_the_colours_of_a_component_live_side_by_side(system: str, tmp_path: Pat
     for component in mine["release_components"] if mine.get("release_strategy") != "rolling" else []:
         folder = tmp_path / component["name"]
         folder.mkdir()
-        helm = Helm(str(Path(sys.executable).parent / "helm"), mine["release_cluster"]["namespace"])
-        workshop = Workshop(str(folder), helm, component["name"], EXTRA["release_version"])
-        prepared = prepare(Source.of(component["source"]), workshop)
+        prepared = prepared_in(folder, mine, component, component["source"])
         blue, green = (prepared.render(colour).objects for colour in ("blue", "green"))
         refuse_shared_names(blue, green)
         refuse_overlap("blue", blue, green)

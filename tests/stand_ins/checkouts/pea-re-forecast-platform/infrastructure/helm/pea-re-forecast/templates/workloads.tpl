@@ -47,9 +47,7 @@ spec:
             httpGet: {path: {{ $given.health }}, port: http}
             periodSeconds: 1
             timeoutSeconds: 5
-          resources:
-            requests: {cpu: 10m, memory: 32Mi}
-            limits: {memory: 256Mi}
+          resources: {{ toJson $given.resources }}
 ---
 apiVersion: v1
 kind: Service
