@@ -285,7 +285,8 @@ def test_a_command_runs_in_every_pod_and_each_says_how_it_ended(site: Site) -> N
     pods = [one["metadata"]["name"] for one in site.client.list(POD, SPACE, "app=box")]
     assert len(pods) == 2
     assert hosts["found"]["pods"] == {name: [name] for name in pods}
-    assert all(f"{name}: /bin/busybox ended with exit code 1" in fails["why"] for name in pods), "it runs in the second pod as well"
+    said = [f"{name}: /bin/busybox ended with exit code 1" for name in pods]
+    assert all(one in fails["why"] for one in said), "it runs in the second pod as well"
 
 
 def test_what_a_killed_run_left_on_the_next_one_lifts_before_it_does_anything(site: Site) -> None:
