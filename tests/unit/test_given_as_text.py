@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from .stage import ROOT, StandIn, play
+from .test_maintaining import BEGUN
+
 OF_PLAYBOOKS = {"init_replace"}
 INTERNAL = {"plan_written"}
 """Given by a playbook to the role that it imports."""
@@ -51,3 +55,36 @@ def test_a_switch_is_read_as_one_wherever_something_is_decided_by_it() -> None:
         if name.search(re.sub(r"'[^']*'", "''", condition))
     }
     assert bare == set()
+
+
+NAMED = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - import_role: {name: runbook.release.restore, tasks_from: check.yml}
+    - import_role: {name: runbook.release.begin, tasks_from: back.yml}
+"""
+
+
+@pytest.mark.parametrize("name", ["shop", "shop, of others"])
+def test_a_text_where_names_are_asked_for_is_one_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "play.yml").write_text(NAMED)
+    store = {"server": {"host": "db"}, "store": {"path": "/nowhere"}}
+    host = {
+        "release_system": "shop",
+        "release_environment": "prod",
+        "release_cluster": {"namespace": "shop"},
+        "release_strategy": "rolling",
+        "release_components": [{"name": one} for one in ("shop", name)],
+        "release_databases": [{"name": one, **store} for one in ("sho", *{"shop", name})],
+        "restore_databases": name,
+        "rollback_components": name,
+    }
+    said, found = play(
+        tmp_path,
+        tmp_path / "play.yml",
+        {"shop": host},
+        StandIn("pg_restore", "database", {name: {"backup": "b1"}}),
+        StandIn("release_run", "alone", {json.dumps([name]): {**BEGUN, "run": {}}}),
+    )
+    assert found == [["pg_restore", name], ["release_run", json.dumps([name])]], said

@@ -177,7 +177,7 @@ def test_who_signed_a_review_off_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_task_without_its_consent_waits_and_one_that_is_not_called_for_is_skipped(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, maintenance_list="all")
+    stage = Stage(tmp_path, maintenance_list="all", task_consent="what is not dangerous")
     assert stage.verdicts() == {"look": "done", "dangerous": "waits", "if slow": "skipped"}
     assert stage.tasks()["dangerous"]["why"] == (
         'It needs consent. Do: run this again with -e \'{"task_consent": ["dangerous"]}\'.'
@@ -203,9 +203,10 @@ def test_a_gate_that_names_the_version_of_a_release_is_no_obstacle_between_relea
     assert stage.verdicts() == {"look": "done", "who has access": "waits"}, stage.said
 
 
-def test_a_task_with_its_consent_is_done(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, maintenance_list="all", task_consent=["dangerous"])
-    assert stage.verdicts()["dangerous"] == "done"
+@pytest.mark.parametrize("names", [["dangerous"], "dangerous"])
+def test_a_task_with_its_consent_is_done(tmp_path: Path, names: list[str] | str) -> None:
+    stage = Stage(tmp_path, maintenance_tasks=names, task_consent=names)
+    assert stage.verdicts() == {"dangerous": "done"}, stage.said[-2000:]
     assert stage.order.count("workload_pause paused") == 1
 
 
