@@ -63,3 +63,10 @@ def test_no_hint_quotes_a_value_only_for_the_shell() -> None:
         for found in re.findall(r"""-e [a-z_]+=['"][^'"]*['"]""", path.read_text())
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize(("table", "folder"), [("Modules", "modules"), ("Filters", "filter"), ("Lookup", "lookup")])
+def test_the_table_has_every_plugin_and_no_other(table: str, folder: str) -> None:
+    rows = README.split(f"\n| {table} |")[1].split("\n\n")[0].splitlines()
+    named = [name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "plugins" / folder).glob("*.py"))

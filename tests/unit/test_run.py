@@ -118,3 +118,6 @@ def test_what_a_change_does_not_wait_for_has_a_command_of_its_own(runner) -> Non
     makefile = (TESTS.parent / "Makefile").read_text()
     thorough = makefile.partition("\nthorough:")[2].partition("\n\n")[0]
     assert [name for name in runner.ONLY_BY_NAME if f" {name}" not in thorough] == []
+    why = (TESTS.parent / "docs" / "decisions" / "026-what-a-change-waits-for.md").read_text()
+    scenarios = [name.partition(":")[2] for name in runner.ONLY_BY_NAME if ":" in name]
+    assert [name for name in scenarios if f"`{name}`" not in why] == []
