@@ -190,6 +190,14 @@ def test_whoever_is_to_be_told_can_be_told_and_somebody_is_told_of_what_needs_th
         assert "notice" in events
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_whoever_asks_for_a_notice_has_a_window_that_is_announced(system: str) -> None:
+    variables = host("prod", system)
+    asks = any("notice" in one["events"] for one in variables["release_notify"])
+    windows = [*variables.get("release_windows", []), *variables["release_maintenance"].get("windows", [])]
+    assert asks == any(window.get("notice") for window in windows)
+
+
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
 def test_traffic_moves_upwards_and_ends_at_all_of_it(environment: str, system: str) -> None:
     steps = host(environment, system).get("release_shift", {}).get("steps", [100])

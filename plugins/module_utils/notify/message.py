@@ -36,7 +36,8 @@ def messages(entries: Sequence[targets.Given], event: str, text: str, facts: Map
     """What is sent to whom: the first line of ``text`` is the subject, the rest the body."""
     subject, body = parts(text)
     told = {name: plain(value) for name, value in facts.items() if value not in (None, "", [], {})}
-    return [{**one, **_worded(one["kind"], event, subject, body, told)} for one in targets.of_event(entries, event, at)]
+    due = targets.of_event(entries, event, at)
+    return [{**one, **_worded(one, event, subject, body, told)} for one in due]
 
 
 def parts(text: str) -> tuple[str, str]:
@@ -74,7 +75,8 @@ def local(at: Any, zone: str) -> str:
     return f"{here:%Y-%m-%d %H:%M} {zone}" + ("" if zone == "UTC" else f" ({offset[:3]}:{offset[3:]})")
 
 
-def _worded(kind: str, event: str, subject: str, body: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _worded(to: targets.Given, event: str, subject: str, body: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    kind = to["kind"]
     if kind == "mail":
         return {"subject": subject, "body": body}
     if kind == "slack":
@@ -88,4 +90,5 @@ def _worded(kind: str, event: str, subject: str, body: str, facts: Mapping[str, 
             "incident": "/".join([*about, *(["restore"] if event in targets.RESTORES else [])]),
             "facts": dict(facts),
         }
-    return {"body": {"event": event, "subject": subject, "text": body, **facts}}
+    status = {"status": to["status"][event]} if event in (to.get("status") or {}) else {}
+    return {"body": {"event": event, "subject": subject, "text": body, **facts, **status}}

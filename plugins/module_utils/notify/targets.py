@@ -31,7 +31,7 @@ READ = {
     "mail": (*NEEDED["mail"], "port", "tls", "username", "password"),
     "slack": ("token", "channel", "domain"),
     "pagerduty": NEEDED["pagerduty"],
-    "webhook": ("url", "headers", "ca_cert"),
+    "webhook": ("url", "headers", "ca_cert", "status"),
 }
 
 
@@ -62,7 +62,8 @@ def mistakes(entries: Sequence[Given]) -> list[str]:
     named: set[tuple[str, str]] = set()
     for number, one in enumerate(entries):
         where = f"release_notify[{number}]"
-        wrong = [f"{where}.{what}" for what in (*_of_events(one), *_of_target(one["to"]), *_of_hours(one))]
+        told = (*_of_events(one), *_of_target(one["to"]), *_of_status(one), *_of_hours(one))
+        wrong = [f"{where}.{what}" for what in told]
         found += wrong
         if wrong:
             continue
@@ -94,6 +95,12 @@ def _of_target(to: Given) -> Iterator[str]:
         yield f"to.{key} is nothing that {kind} reads."
     if kind == "mail" and "password" in given and to.get("tls") == "never":
         yield "to.tls is never, so the password would be sent in clear. Do: leave it out, which means starttls."
+
+
+def _of_status(one: Given) -> Iterator[str]:
+    for event in one["to"].get("status") or {}:
+        if event not in one["events"]:
+            yield f"to.status names {event}, of which it is not told. Do: add it to events."
 
 
 def _of_hours(one: Given) -> Iterator[str]:

@@ -30,6 +30,10 @@ HOOK = {"kind": "webhook", "url": "https://hook.example.com/services/planted?sig
             "the password would be sent in clear",
         ),
         (
+            {"events": ["failed"], "to": {**HOOK, "status": {"begins": "Maintenance"}}},
+            "release_notify[0].to.status names begins, of which it is not told",
+        ),
+        (
             {"events": ["failed"], "to": SLACK, "hours": [{"rrule": "x"}]},
             "release_notify[0].hours is wrong: windows[0]",
         ),
@@ -73,6 +77,14 @@ def test_only_who_asked_for_an_event_gets_it_and_facts_that_are_not_known_are_le
         "system": "shop",
         "why": "a b",
     }
+
+
+def test_a_page_of_the_status_gets_what_it_says_of_an_event() -> None:
+    entries = [{"events": ["notice", "released"], "to": {**HOOK, "status": {"notice": "Maintenance Scheduled"}}}]
+    assert mistakes(entries) == []
+    (notice,), (released,) = (messages(entries, event, "Soon", {}, 0) for event in ("notice", "released"))
+    assert notice["body"] == {"event": "notice", "subject": "Soon", "text": "", "status": "Maintenance Scheduled"}
+    assert "status" not in released["body"]
 
 
 def test_what_is_shown_of_a_failure_has_its_cause_and_none_of_its_secrets() -> None:
