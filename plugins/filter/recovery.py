@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.release.plugins.module_utils.errors import ReleaseError
@@ -39,6 +39,11 @@ options:
     description: The most that may be lost, for example V(1 h); no objective if empty.
     type: str
     default: ""
+  copies:
+    description: Backups that were restored to prove them, as RV(runbook.release.pg_backup#module:backup) tells them.
+    type: list
+    elements: dict
+    default: []
 author:
   - runbook.release contributors (@runbook-release)
 """
@@ -51,7 +56,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(rto) and C(rpo) in seconds, C(kept) (whether both objectives were) and C(sentence).
+  description:
+    - C(rto) and C(rpo) in seconds, C(kept) (whether both objectives were) and C(sentence).
+    - With O(copies) also C(databases), by their names, each with C(backup), its id, and its own C(rto), C(rpo) and
+      C(kept).
   type: dict
   sample:
     rto: 95.2
@@ -62,8 +70,13 @@ _value:
 
 
 def recovery(
-    began: float, end: float, lost: Iterable[float], time: str = "", point: str = ""
-) -> dict[str, float | bool | str]:
+    began: float,
+    end: float,
+    lost: Iterable[float],
+    time: str = "",
+    point: str = "",
+    copies: Iterable[Mapping[str, t.Any]] = (),
+) -> dict[str, t.Any]:
     """Seconds in, seconds and one sentence out."""
     rto, rpo = round(float(end) - float(began), 1), round(max(map(float, lost), default=0.0), 1)
     try:
@@ -71,12 +84,25 @@ def recovery(
     except ReleaseError as error:
         raise AnsibleFilterError(str(error)) from error
     told = [_judged(reached, objective) for reached, objective in objectives]
+    within = [objective for _reached, objective in objectives]
+    databases = {str(one["database"]): _of(one, within) for one in copies}
     return {
         "rto": rto,
         "rpo": rpo,
-        "kept": all(objective is None or reached <= objective for reached, objective in objectives),
+        "kept": _kept((rto, rpo), within),
         "sentence": f"Recovered in {words(rto)}{told[0]}, {words(rpo)} of writes lost{told[1]}",
+        **({"databases": databases} if databases else {}),
     }
+
+
+def _of(copy: Mapping[str, t.Any], within: Sequence[float | None]) -> dict[str, t.Any]:
+    """What one backup says of its database: how long its proof by a restore took, and how old it is."""
+    rto, rpo = round(float((copy.get("proof") or {}).get("seconds", 0.0)), 1), round(float(copy["age"]), 1)
+    return {"backup": copy["id"], "rto": rto, "rpo": rpo, "kept": _kept((rto, rpo), within)}
+
+
+def _kept(reached: Iterable[float], within: Iterable[float | None]) -> bool:
+    return all(most is None or one <= most for one, most in zip(reached, within, strict=True))
 
 
 def _judged(reached: float, objective: float | None) -> str:

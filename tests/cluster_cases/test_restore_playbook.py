@@ -218,4 +218,13 @@ def test_a_rehearsal_restores_each_time_beside_the_database_and_misses_no_object
     assert late.returncode == 2
     assert "of writes lost (objective 0 s: MISSED)" in late.stdout
     assert site.proven_at() > first
-    assert (site.rows(), site.replicas(), site.known()["releases"]) == (2, 1, [])
+    assert (site.rows(), site.replicas()) == (2, 1)
+    known = site.known()["releases"]
+    assert [(one["kind"], one["verdict"]) for one in known] == [("tasks", "done"), ("tasks", "failed")]
+    for one, kept in zip(known, (True, False), strict=True):
+        record = json.loads((site.record / site.system / one["release"] / "record.json").read_text())
+        found = record["tasks"][0]["found"]
+        assert (found["kept"], found["databases"][site.database]["backup"]) == (kept, "shop-1")
+        assert found["databases"][site.database]["rto"] <= found["rto"]
+        assert {"task recovery drill: begins", "sealed"} <= {*site.said(one["release"])}
+        assert "of writes lost" in record["sentence"]

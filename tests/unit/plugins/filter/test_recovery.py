@@ -21,6 +21,17 @@ def test_an_objective_that_was_missed_is_said(time, point):
     assert "MISSED" in reached["sentence"]
 
 
+def test_each_backup_is_held_against_the_objectives_for_its_own_database():
+    copies = [
+        {"id": "shop-1", "database": "shop", "age": 60.04, "proof": {"seconds": 59.96}},
+        {"id": "orders-1", "database": "orders", "age": 1800, "proof": None},
+    ]
+    assert recovery(0.0, 90.0, [60.04, 1800], "4 h", "1 min", copies)["databases"] == {
+        "shop": {"backup": "shop-1", "rto": 60.0, "rpo": 60.0, "kept": True},
+        "orders": {"backup": "orders-1", "rto": 0.0, "rpo": 1800.0, "kept": False},
+    }
+
+
 def test_without_objectives_the_figures_stand_alone():
     assert recovery(0.0, 30.0, [])["sentence"] == "Recovered in 30 s, 0 s of writes lost"
 
