@@ -191,7 +191,8 @@ class Site:
     def tokens(self) -> dict[str, str]:
         """What each pod of the reader began with, once they are what its Deployment says."""
         pods = [one["metadata"]["name"] for one in wait_for(self._readers)]
-        said = {name: self.client.exec(name, SPACE, "app", ["/bin/busybox", "sh", "-c", "echo $TOKEN"]) for name in pods}
+        echo = ["/bin/busybox", "sh", "-c", "echo $TOKEN"]
+        said = {name: self.client.exec(name, SPACE, "app", echo) for name in pods}
         return {name: output.strip() for name, (_code, output) in said.items()}
 
     def _readers(self) -> list[Obj]:
