@@ -200,7 +200,7 @@ def test_evidence_of_the_colour_that_was_asked_for(
     assert (result["colour"], result["changed"]) == (chosen, True)
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
     assert all((tmp_path / "kept" / name).stat().st_mode & 0o777 == 0o600 for name in ("summary.txt", "evidence.json"))
-    assert not run(evidence, path=str(tmp_path / "none"), colour=colour, _ansible_check_mode=True)["changed"]
+    assert run(evidence, path=str(tmp_path / "none"), colour=colour, _ansible_check_mode=True)["changed"]
     assert not (tmp_path / "none").exists()
 
 
