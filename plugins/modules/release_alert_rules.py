@@ -63,7 +63,7 @@ options:
       criterion:
         description:
           - Name of a criterion in O(gates) whose source is C(prometheus). It must look at now (no C(range)), and not
-            compare with a baseline.
+            compare with a baseline. Of several of one name that of the gate C(observe) counts.
         type: str
       query:
         description: PromQL, as of the source C(prometheus) in O(runbook.release.tor_validate#module:criteria).

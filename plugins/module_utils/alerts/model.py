@@ -19,7 +19,7 @@ from ..window.inputs import duration
 from .expression import fires, silent
 
 SEVERITIES = ("critical", "warning", "info")
-NO_DATA = "NoData"
+NO_DATA, OBSERVE = "NoData", "observe"
 QUIET = 300.0
 """Seconds without data before that is an alert itself, at least."""
 
@@ -117,7 +117,10 @@ def criterion_of(entry: Given, gates: Given) -> Criterion:
 
 
 def _of_gates(name: str, gates: Given) -> Given:
-    """The criterion of this name; in whichever gates it stands, it has to be the same."""
+    """The criterion of this name that is observed; otherwise, in whichever gates it stands, it has to be the same."""
+    observed = next((one for one in gates.get(OBSERVE) or [] if one.get("name") == name), None)
+    if observed:
+        return dict(observed)
     found = [(gate, one) for gate, criteria in gates.items() for one in criteria or [] if one.get("name") == name]
     if not found:
         raise ReleaseError(f"no gate has a criterion {name!r}", remedy="correct the name, or give a query")

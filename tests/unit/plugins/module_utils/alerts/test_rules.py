@@ -209,9 +209,15 @@ def test_every_mistake_is_named_at_once() -> None:
 
 
 def test_a_criterion_of_two_gates_has_to_be_one() -> None:
-    assert parse_alerts([alert()], {"step": [criterion()], "observe": [criterion()], "live": None})
-    said = refusal(alert(), step=[criterion()], observe=[criterion(expect="< 2 %")])
-    assert "one criterion in the gate step and another in observe" in said
+    assert parse_alerts([alert()], {"step": [criterion()], "live": [criterion()], "observe": None})
+    said = refusal(alert(), step=[criterion()], live=[criterion(expect="< 2 %")])
+    assert "one criterion in the gate step and another in live" in said
+
+
+def test_what_is_observed_is_what_is_watched_whatever_the_gates_of_a_release_ask_by_its_name() -> None:
+    (watched,) = parse_alerts([alert()], {"live": [criterion(expect="<= 20 %")], "observe": [criterion()]})
+    assert watched.criterion
+    assert watched.criterion.expect.text == criterion()["expect"]
 
 
 def test_two_alerts_of_one_name_are_refused_and_so_is_the_name_of_a_twin() -> None:
