@@ -48,7 +48,7 @@ def _check_awake(obj: Obj, want: Want) -> None:
 
 def scaled(want: Want, have: Have, subject: Subject) -> Draft:
     obj = have.workloads[subject.key]
-    scalers = have.scalers_of(subject.key)
+    scalers = [one for one in have.scalers_of(subject.key) if not _lets(one["spec"], obj, want.replicas)]
     if scalers:
         spec = scalers[0]["spec"]
         raise Refused(
@@ -63,6 +63,14 @@ def scaled(want: Want, have: Have, subject: Subject) -> Draft:
         (_field(obj, {"field": "replicas"}, want.replicas),),
         warnings=_copied(want, subject),
     )
+
+
+def _lets(scaler: Obj, obj: Obj, replicas: int) -> bool:
+    """An autoscaler rests while there are no replicas, unless it may have none itself."""
+    least = int(scaler.get("minReplicas", 1))
+    if not replicas:
+        return least > 0
+    return value(obj, {"field": "replicas"}) == 0 and least <= replicas <= int(scaler["maxReplicas"])
 
 
 def _copied(want: Want, subject: Subject) -> tuple[str, ...]:

@@ -220,6 +220,20 @@ def test_against_an_autoscaler_is_refused() -> None:
         draft("scaled", deployment(), scaler(), replicas=10)
 
 
+def test_an_autoscaler_rests_at_nothing_and_takes_over_what_comes_back_within_its_bounds() -> None:
+    during = changed("scaled", deployment(replicas=4), scaler(), replicas=0, contain=True)
+    assert size(during) == 0
+    assert size(changed("scaled", during, scaler(), replicas=3)) == 3
+    for replicas in (1, 6):
+        with pytest.raises(Refused, match="keeps Deployment api at 2 to 5 pods"):
+            draft("scaled", during, scaler(), replicas=replicas)
+
+
+def test_an_autoscaler_that_may_have_none_might_bring_a_stopped_workload_back() -> None:
+    with pytest.raises(Refused, match="keeps Deployment api at 0 to 5 pods"):
+        draft("scaled", deployment(), scaler(low=0), replicas=0, contain=True)
+
+
 def test_to_nothing_needs_consent() -> None:
     with pytest.raises(Refused, match=r"would stop.*contain"):
         want("scaled", replicas=0)
