@@ -34,8 +34,8 @@ LEFT_OUT = {
         CPU of each pod, alerting, caching against throttling, capacity, certificate chain, certificate lifetime,
         connection pool, dependency audit, disk space, disks of the API, error rates, flush the markets,
         large logs of the API, limiter, limits of the API, log of slow statements, lookups in the cache, memory leaks,
-        processes of the API, refused requests, renew the certificate, rotate the logs, versions of dependencies,
-        warm the cache
+        more of the API, processes of the API, refused requests, renew the certificate, rotate the logs,
+        usual number of the API, versions of dependencies, warm the cache
     """,
     "solar": """
         database connections, database of the backend, disk space, flush everything, flush the cache,

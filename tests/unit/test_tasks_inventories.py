@@ -215,6 +215,26 @@ def test_the_databases_of_tasks_are_those_of_the_system(environment: str, system
     assert asked <= databases
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_an_autoscaler_keeps_is_scaled_by_its_bounds_or_stopped_and_started(system: str) -> None:
+    gates = host("prod", system)["release_gates"].values()
+    sources = [one["source"] for criteria in gates for one in criteria]
+    kept = {one.get("name") for one in sources if one.get("object_kind") == "HorizontalPodAutoscaler"}
+    scaled = {
+        task["name"]: task["workload"]["replicas"]
+        for task in tasks_of("prod", system)
+        if task.get("workload", {}).get("do") == "scale" and task["workload"].get("name") in kept
+    }
+    remedies = [
+        remedy
+        for kind in incidents_of("prod", system)["types"]
+        for remedy in (*kind.get("remedies", []), *kind.get("contain", []))
+        if isinstance(remedy, Mapping)
+    ]
+    started = {remedy["back"] for remedy in remedies if scaled.get(remedy["task"]) == 0}
+    assert {name for name, replicas in scaled.items() if replicas} <= started
+
+
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
 def test_every_criterion_of_tasks_and_incidents_can_be_read_and_is_not_deceived(environment: str, system: str) -> None:
     for one in criteria_of(environment, system):
