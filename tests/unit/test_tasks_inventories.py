@@ -215,6 +215,25 @@ def test_the_databases_of_tasks_are_those_of_the_system(environment: str, system
     assert asked <= databases
 
 
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_a_command_is_about_the_sources_and_the_cluster_of_its_system_whoever_runs_it_where(
+    environment: str, system: str
+) -> None:
+    gates = host(environment, system)["release_gates"].values()
+    asked_for = [*(one for criteria in gates for one in criteria), *criteria_of(environment, system)]
+    commands = [one["source"] for one in asked_for if one["source"]["kind"] == "command"]
+    commands += [task["run"] for task in tasks_of(environment, system) if "run" in task]
+    astray = [one["command"] for one in commands if one["command"][0] in ("cargo", "git") and not one.get("folder")]
+    astray += [
+        one["command"]
+        for one in commands
+        if one["command"][0] == "kubectl"
+        and "--client" not in one["command"]
+        and not any(word.startswith("--kubeconfig=/") for word in one["command"])
+    ]
+    assert astray == []
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_what_an_autoscaler_keeps_is_scaled_by_its_bounds_or_stopped_and_started(system: str) -> None:
     gates = host("prod", system)["release_gates"].values()
