@@ -120,9 +120,18 @@ def test_variables_roles_modules_and_tests_of_a_means_are_there(name: str) -> No
     assert [by for by in MEANS[name]["by"] if not is_there(by)] == []
     assert MEANS[name]["tests"]
     assert [path for path in MEANS[name]["tests"] if not (ROOT / path).is_file()] == []
-    assert [
-        path for path in MEANS[name]["tests"] if "pytestmark = pytest.mark.thorough" in (ROOT / path).read_text("utf-8")
-    ] == []
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_what_a_means_counts_on_is_in_make_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decision 026: neither a scenario that only make thorough runs, nor a file that is thorough as a whole."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+    import run
+
+    scenarios = {path: f"molecule:{path.split('/')[1]}" for path in MEANS[name]["tests"] if path.startswith("molecule")}
+    assert [path for path, step in scenarios.items() if step in run.ONLY_BY_NAME] == []
+    marked = re.compile(r"^pytestmark = .*\bmark\.thorough\b", re.MULTILINE)
+    assert [path for path in MEANS[name]["tests"] if marked.search((ROOT / path).read_text("utf-8"))] == []
 
 
 def test_criteria_stand_in_the_inventories_of_their_system() -> None:
