@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,7 +69,7 @@ class World:
     """What sources share: a namespace, and one connection to the cluster, made when the first one needs it.
 
     `subject` is what reports have to be about, `baseline` what was measured before the release, `tokens` are those that
-    one criterion got and the others use, too.
+    one criterion got and the others use, too. What is done `once` is kept as long as this is.
     """
 
     namespace: str = ""
@@ -79,6 +79,16 @@ class World:
     tokens: Tokens = field(default_factory=Tokens)
     _client: KubeClient | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _kept: dict[Hashable, tuple[threading.Lock, list[Any]]] = field(default_factory=dict, init=False)
+
+    def once(self, key: Hashable, do: Callable[[], Any]) -> Any:
+        """What `do` returned to whoever asked first; the others wait for it. What it raises is not kept."""
+        with self._lock:
+            lock, done = self._kept.setdefault(key, (threading.Lock(), []))
+        with lock:
+            if not done:
+                done.append(do())
+            return done[0]
 
     def client(self) -> KubeClient:
         with self._lock:

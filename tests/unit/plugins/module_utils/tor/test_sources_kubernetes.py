@@ -320,6 +320,38 @@ class TestExec:
         found = judge({"kind": "exec", "labels": "app=web-1", "command": ["id"]}, "output", '== "web-1"', cluster)
         assert (found.verdict, cluster.ran) == ("pass", [("web-1", "shop", "", ("id",))])
 
+    def test_it_runs_in_the_ready_pods_behind_a_service_and_no_others(self):
+        cluster = Cluster(lambda pod, _timeout: (0, pod))
+        found = judge({"kind": "exec", "service": "web", "command": ["id"]}, "exit_code", "== 0", cluster)
+        assert (found.verdict, [ran[0] for ran in cluster.ran]) == ("pass", ["web-1", "web-2"])
+        alone = judge({"kind": "exec", "service": "alone", "command": ["id"]}, "exit_code", "== 0", cluster)
+        assert (alone.verdict, "no pod behind Service alone is ready" in alone.sentence) == ("insufficient", True)
+
+    def test_what_is_long_runs_once_for_all_who_ask_it_and_for_as_long_as_a_gate_is_held(self):
+        cluster = Cluster(lambda _pod, _timeout: (time.sleep(0.05), (0, "MAPE: 7.2%\nR2: 0.96"))[1])
+        source = {"kind": "exec", "service": "web", "command": ["validate"], "once": True}
+        asked = [("/MAPE: (.*)%/ in %", "< 10 %"), ("/R2: (.*)/", "> 0.95"), ("exit_code", "== 0")]
+        criteria = [{"name": select, "source": source, "select": select, "expect": expect} for select, expect in asked]
+        gate = evaluate(parse_criteria(criteria), World("shop", lambda: cluster), hold=1.5)
+        assert gate.passed, [one.sentence for one in gate.blockers]
+        assert [ran[0] for ran in cluster.ran] == ["web-1"]
+
+    def test_what_could_not_be_run_once_is_tried_again(self):
+        answers = iter([NotReady("the pod is gone"), (0, "")])
+
+        def run(_pod, _timeout):
+            answer = next(answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        cluster = Cluster(run)
+        (criterion,) = parse_criteria(
+            [{"name": "it", "source": {**EXEC, "once": True}, "select": "exit_code", "expect": "== 0"}]
+        )
+        gate = evaluate([criterion], World("shop", lambda: cluster), hold=0.5)
+        assert (gate.passed, len(cluster.ran)) == (True, 2)
+
     @pytest.mark.parametrize("labels", ["app=nobody", "app=done"])
     def test_no_ready_pod_is_insufficient(self, labels):
         found = judge({"kind": "exec", "labels": labels, "command": ["id"]}, "exit_code", ">= 0", Cluster())
@@ -338,8 +370,9 @@ class TestExec:
         [
             ({"command": "redis-cli PING"}, ".source.command: 'redis-cli PING' is not a list of text"),
             ({"command": []}, ".source.command: is empty"),
-            ({"labels": "a=b"}, ".source.pod: give either pod or labels"),
-            ({"pod": ""}, ".source.pod: give either pod or labels"),
+            ({"labels": "a=b"}, ".source.pod: give one of pod, labels and service"),
+            ({"service": "web"}, ".source.pod: give one of pod, labels and service"),
+            ({"pod": ""}, ".source.pod: give one of pod, labels and service"),
         ],
     )
     def test_mistakes(self, options, mistake):
