@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from ansible_collections.runbook.release.plugins.module_utils.release.guards imp
 from ansible_collections.runbook.release.plugins.module_utils.release.plan_parts import foretold
 from ansible_collections.runbook.release.plugins.module_utils.release.unfit import unfit
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
+from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.judge.asked import Gate, asked
 from ansible_collections.runbook.release.plugins.module_utils.tor.observation import looks
+from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
 from ansible_collections.runbook.release.plugins.module_utils.window.answer import inside
 
 from .deceived import deceived
@@ -353,6 +355,38 @@ def test_no_gate_ends_before_a_band_of_the_policy_that_waits_is_decided(system: 
         if one["name"] == rule["criterion"] and str(one["expect"]) != f"<= {rule['when'].partition('..')[2]}"
     ]
     assert ended == []
+
+
+VALIDATED = {  # as the runbook of PEA expects it
+    "solar": """Solar Model Validation Results:
+MAPE: 7.2% ✓ (< 10%)
+RMSE: 85.3 kW ✓ (< 100 kW)
+R²: 0.963 ✓ (> 0.95)
+""",
+    "voltage": """Voltage Model Validation Results:
+MAE: 1.4V ✓ (< 2V)
+RMSE: 2.1V
+R²: 0.92
+""",
+}
+
+
+def test_what_the_validation_of_a_live_model_prints_is_read() -> None:
+    class Cluster:
+        def list(self, *_asked: Any) -> Sequence[Any]:
+            return [{"endpoints": [{"targetRef": {"kind": "Pod", "name": "backend-green-1"}}]}]
+
+        def exec(self, _pod: str, _namespace: str, _container: str, command: Sequence[str], _timeout: float) -> Any:
+            return 0, VALIDATED[command[command.index("--model") + 1]]
+
+    asked_live = [one for one in host("prod", "pea")["release_gates"]["live"] if one["source"]["kind"] == "exec"]
+    gate = evaluate(parse_criteria(asked_live), World("pea-forecast-prod", Cluster))  # type: ignore[arg-type]
+    assert [(one.verdict, one.observed) for one in gate.verdicts] == [
+        ("pass", 7.2),
+        ("pass", 85.3),
+        ("pass", 0.963),
+        ("pass", 1.4),
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INVENTORIES)))
