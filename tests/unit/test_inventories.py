@@ -357,6 +357,20 @@ def test_no_gate_ends_before_a_band_of_the_policy_that_waits_is_decided(system: 
     assert ended == []
 
 
+@pytest.mark.parametrize(("environment", "system"), HOSTS)
+def test_no_criterion_holds_because_of_the_colour_that_is_only_kept_warm(environment: str, system: str) -> None:
+    variables = host(environment, system)
+    criteria = [one for gate in variables["release_gates"].values() for one in gate]
+    satisfied = [
+        one["name"]
+        for one in criteria
+        if (one.get("aggregate") == "max" and str(one["expect"]).startswith(">"))
+        or (one.get("aggregate") == "min" and str(one["expect"]).startswith("<"))
+        if one["source"].get("labels")
+    ]
+    assert satisfied == []
+
+
 VALIDATED = {  # as the runbook of PEA expects it
     "solar": """Solar Model Validation Results:
 MAPE: 7.2% ✓ (< 10%)
