@@ -121,7 +121,7 @@ def test_review_comments_are_judged(
 def test_critical_bugs_are_judged(
     forge: FaultyServer, monkeypatch: pytest.MonkeyPatch, count: int, expected: str
 ) -> None:
-    path = "/api/v4/projects/re-forecast%2Fpea-re-forecast-platform/issues_statistics"
+    path = "/api/v4/projects/re-forecast%2Fpea-re-forecast/issues_statistics"
     forge.answers[path] = {"statistics": {"counts": {"all": 7, "closed": 7 - count, "opened": count}}}
     assert verdict(forge, monkeypatch, "pea", "critical bugs that are open") == expected
     assert forge.asked[0][1]["labels"] == ["bug,severity::critical"]
