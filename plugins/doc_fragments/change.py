@@ -13,7 +13,8 @@ options:
     description: Pods the workload is to have. Required with O(state=scaled).
     type: int
   contain:
-    description: With O(state=scaled), consent to V(0) replicas, which stops the workload. Its autoscaler rests meanwhile.
+    description:
+      - With O(state=scaled), consent to V(0) replicas, which stops the workload. Its autoscaler rests meanwhile.
     type: bool
     default: false
   container:

@@ -78,7 +78,8 @@ options:
             comes from, or true for any, and C(distinct) is between the objects; what is there may not be empty.
             C(resources), its C(requests) and C(limits)."
           - "C(exec): C(command), a list of words without a shell and without secrets, run in C(pod) or in every ready
-            pod with C(labels). C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
+            pod with C(labels) or behind C(service), or with C(once) in one of them, once for all criteria that ask it.
+            C(container), C(namespace). Not run in check mode, where the verdict is V(error)."
           - "C(prometheus): C(query) in PromQL. C(range), seconds back from now, or C(since), seconds since the epoch,
             make it a range query with C(step) seconds between points. C(max_age), seconds a sample may be old (120),
             and C(fresh), the series whose samples must be so young, required where the query is more than a selector."
