@@ -14,7 +14,8 @@ from ..window.inputs import duration
 
 Given = Mapping[str, Any]
 
-STAGES = ("backup", "migrate", "deploy", "staged", "shift", "verify")
+WAY_BACK = "rollback"
+STAGES = ("backup", "migrate", "deploy", "staged", "shift", "verify", WAY_BACK)
 OF_COLOURS = ("staged", "shift")
 """What rolls has traffic as soon as it runs, so it has neither the gate before it nor a shift."""
 STOP, WARN = "stop", "warn"
@@ -84,7 +85,7 @@ def held(budgets: Iterable[Budget], seconds: Mapping[str, float]) -> list[dict[s
 
 def fits(windows: Sequence[Given], budgets: Sequence[Given]) -> None:
     """Refuse a window that is shorter than all stages may take together."""
-    total = sum(one["planned"] for one in budgets)
+    total = sum(one["planned"] for one in budgets if one["stage"] != WAY_BACK)
     for place, one in enumerate(windows):
         where = f"release_windows[{place}].duration"
         length = duration(where, one.get("duration")).total_seconds() if total else 0
@@ -97,9 +98,11 @@ def fits(windows: Sequence[Given], budgets: Sequence[Given]) -> None:
 
 
 def budgets_text(budgets: Sequence[Given]) -> str:
-    """The budgets in a line, with their sum; nothing when there are none."""
-    parts = ", ".join(f"{one['stage']} {told(one['planned'])}" for one in budgets)
-    return f"{told(sum(one['planned'] for one in budgets))}: {parts}" if parts else ""
+    """The budgets in a line, with the sum of those of a release that goes well; nothing when there are none."""
+    onwards = [one for one in budgets if one["stage"] != WAY_BACK]
+    parts = ", ".join(f"{one['stage']} {told(one['planned'])}" for one in onwards)
+    texts = [f"{told(sum(one['planned'] for one in onwards))}: {parts}"] if parts else []
+    return "; ".join([*texts, *(f"going back {told(one['planned'])}" for one in budgets if one not in onwards)])
 
 
 def told(seconds: float) -> str:

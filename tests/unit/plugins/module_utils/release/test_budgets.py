@@ -23,7 +23,19 @@ def test_what_the_plan_itself_says_to_watch_is_no_part_of_a_budget():
         **dict.fromkeys(("backup", "migrate", "deploy", "staged"), 600),
         "shift": 600 + 2 * 300 + 30,
         "verify": 600 + 300,
+        "rollback": 600,
     }
+
+
+def test_going_back_has_a_budget_that_stops_nothing_and_is_no_part_of_a_release_that_goes_well():
+    given = {"verify": {"longest": "5m"}, "rollback": {"longest": "2m"}}
+    budgets = budgets_of(given, SHIFT, rolling=True, first=False)
+    planned = [one.report() for one in budgets]
+    fits([{"duration": "10m"}], planned)
+    assert budgets_text(planned) == "10 min: verify 10 min; going back 2 min"
+    assert budgets_text(planned[1:]) == "going back 2 min"
+    (found,) = held(budgets, {"rollback": 121.0})
+    assert (found["stops"], found["sentence"]) == (False, "rollback took 2 min 1 s, and its budget is 2 min")
 
 
 def test_a_first_release_has_no_steps_to_watch():
