@@ -331,6 +331,16 @@ def test_what_the_policy_says_of_traffic_is_judged_when_the_new_version_has_all_
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_what_a_cluster_measures_of_pods_and_volumes_is_asked_of_the_namespace_of_the_system(system: str) -> None:
+    variables = host("prod", system)
+    namespace = f'namespace="{variables["release_cluster"]["namespace"]}"'
+    sources = [one["source"] for gate in variables["release_gates"].values() for one in gate]
+    said = [f"{source['query']} {source.get('fresh', '')}" for source in sources if source["kind"] == "prometheus"]
+    series = [one for text in said for one in re.findall(r"\b(?:container|kubelet|kube_pod)_\w+(?:\{[^}]*\})?", text)]
+    assert [one for one in series if namespace not in one] == []
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_a_good_version_passes_the_judge_while_a_step_is_held(system: str) -> None:
     variables = host("prod", system)
     shift = {"steps": [5, 25, 100], "hold": 300, **variables.get("release_shift", {})}
