@@ -14,6 +14,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.runbook.release.plugins.module_utils.alerts.model import Alert, parse_alerts
 from ansible_collections.runbook.release.plugins.module_utils.alerts.routes import routes_of
+from ansible_collections.runbook.release.plugins.module_utils.alerts.rules import System
 from ansible_collections.runbook.release.plugins.module_utils.incident.declared import SCALE, Declared
 from ansible_collections.runbook.release.plugins.module_utils.incident.mistakes import mistakes as incident_mistakes
 from ansible_collections.runbook.release.plugins.module_utils.secret.declared import unwritten
@@ -281,6 +282,12 @@ def test_what_is_there_names_clauses_of_its_own_runbook(environment: str, system
     given = [*tasks_of(environment, system), *criteria_of(environment, system), *variables.get("release_alerts", [])]
     said = {clause for one in given for clause in clauses(one)}
     assert said <= {one for one in CLAUSES if one.partition("-")[0] == PREFIXES[system]}
+
+
+def test_the_rules_that_have_to_be_loaded_are_those_that_are_made() -> None:
+    group = System("novacron", "prod", "novacron", "").group
+    queries = [one["source"].get("query", "") for one in host("prod", "novacron")["release_gates"]["preflight"]]
+    assert [query for query in queries if "prometheus_rule_group_rules" in query and f';{group}"' not in query] == []
 
 
 @pytest.mark.parametrize(("environment", "system"), HOSTS)
