@@ -25,6 +25,7 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.baseline impor
 from ansible_collections.runbook.release.plugins.module_utils.tor.criterion import parse_criteria
 from ansible_collections.runbook.release.plugins.module_utils.tor.evaluate import evaluate
 from ansible_collections.runbook.release.plugins.module_utils.tor.sources.base import World
+from app import cli
 from app.server import METRICS, Server
 from app.settings import Fault, Settings, read
 from cluster.catalogue import revisions, stand_in_names, stand_in_programs
@@ -260,8 +261,11 @@ def test_commands_of_migrations_and_criteria_stand_for_something(system: str) ->
     asked = [one.get(way) for one in variables["release_migrations"] for way in ("command", "down")]
     every = [one for gate in variables["release_gates"].values() for one in gate]
     asked += [one["source"]["command"] for one in every if one["source"]["kind"] == "exec"]
-    own = [words for words in asked if words and words[:2] != ["python", "-c"]]
-    assert {" ".join(words) for words in own} <= set(content(system).get("commands", {}))
+    asked = [words for words in asked if words and words[:2] != ["python", "-c"]]
+    itself = ["python", "-m", "app.cli"]
+    others = {" ".join(words) for words in asked if words[:3] != itself}
+    assert others <= set(content(system).get("commands", {}))
+    assert all(cli.parser().parse_args(words[3:]) for words in asked if words[:3] == itself)
 
 
 def test_an_image_has_the_revisions_of_its_version() -> None:
