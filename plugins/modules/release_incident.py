@@ -150,9 +150,19 @@ options:
         type: str
         default: ""
       why:
-        description: Why it failed, without the words of others.
+        description: Why it failed, or which release went back, without the words of others.
         type: str
         default: ""
+      before:
+        description: What was seen before it, in sentences.
+        type: list
+        elements: str
+        default: []
+      after:
+        description: What was seen after it, in sentences.
+        type: list
+        elements: str
+        default: []
   told:
     description: What became of the messages, as P(runbook.release.notify#role) says it in C(notify_outcome).
     type: list
@@ -301,7 +311,11 @@ from ansible_collections.runbook.release.plugins.module_utils.module import (
 
 _TEXT = {"type": "str", "required": True}
 _EMPTY = {"type": "str", "default": ""}
-_REMEDY = {"task": _TEXT, "moment": {**_TEXT, "choices": list(MOMENTS)}, "for": _EMPTY, "why": _EMPTY}
+_SEEN = {"type": "list", "elements": "str", "default": []}
+_REMEDY = {
+    **{"task": _TEXT, "moment": {**_TEXT, "choices": list(MOMENTS)}, "for": _EMPTY, "why": _EMPTY},
+    **{"before": _SEEN, "after": _SEEN},
+}
 _EVIDENCE = {"path": {"type": "path", "required": True}, "whole": {"type": "bool", "required": True}}
 _TOLD = {"name": _TEXT, "event": _TEXT, "delivered": {"type": "bool", "required": True}, "why": _EMPTY}
 

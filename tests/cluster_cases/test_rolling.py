@@ -358,6 +358,43 @@ def test_what_fails_at_its_gate_goes_back_by_itself_to_the_revisions_of_before(s
     assert version in (evidence / "web" / "evidence.json").read_text(), "of the pods that are gone now"
 
 
+def test_an_incident_takes_the_newest_release_back_and_its_ledger_has_what_was_seen(system: System) -> None:
+    before, version = system.tags, system.another()
+    code, said = system.run("deploy.yml", release_version=version)
+    assert (code, system.tags) == (0, (version, version)), said
+    symptom = {
+        "name": "image of web",
+        "source": {"kind": "kubernetes", "object_kind": "Deployment", "name": "web"},
+        "select": "spec.template.spec.containers[0].image",
+        "expect": f'== "localhost/podinfo:{before[1]}"',
+    }
+    bad = {"name": "bad", "severity": "P1", "title": "It answers wrongly", "symptoms": [symptom], "remedies": ["back"]}
+    asked = {
+        "release_incidents": {"severities": [{"name": "P1", "scale": "critical"}], "types": [bad]},
+        "release_tasks": [{"name": "back", "rollback": {}}],
+        "incident_type": "bad",
+    }
+    code, said = system.run("incident.yml", **asked)
+    assert (code, system.tags) == (0, (version, version)), said
+    code, said = system.run("incident.yml", incident_step="remedy", incident_remedy="back", **asked)
+    assert (code != 0, "it was not confirmed" in " ".join(said.split())) == (True, True), said
+
+    code, said = system.run(
+        "incident.yml", incident_step="remedy", incident_remedy="back", incident_confirm=True, **asked
+    )
+    assert (code, system.tags, system.newest.verdict) == (0, before, "rolled back"), said
+    incident = f"{LEASE}-incident-bad-1"
+    assert system.ledger()[-2].after["reason"] == incident
+    entries = read(Store(system.client, SPACE, incident))
+    assert [one.what for one in entries][-5:] == [
+        *("acknowledged", "remedy begins", "remedy done", "symptoms judged", "mitigated"),
+    ]
+    done = entries[-3]
+    assert version in done.before["seen"][0]
+    assert before[1] in done.after["seen"][0]
+    assert version in done.after["why"]
+
+
 @pytest.mark.thorough
 def test_a_release_that_is_killed_between_two_waves_can_be_taken_back(system: System) -> None:
     before, version = system.tags, system.another()

@@ -403,7 +403,7 @@ REMEDY = """
   gather_facts: false
   tasks:
     - include_role: {name: runbook.release.maintain, tasks_from: task.yml}
-      vars: {maintain_task: of others}
+      vars: {maintain_task: "{{ release_tasks[0].name }}"}
     - debug: {msg: "{{ release_context.tasks[0].verdict }}: {{ release_context.tasks[0].why }}"}
 """
 
@@ -419,6 +419,21 @@ def test_a_remedy_that_fills_what_somebody_else_keeps_fails_and_says_why(tmp_pat
     said, asked = play(tmp_path, tmp_path / "remedy.yml", {"shop": host}, StandIn("release_secret", "name", {}))
     assert "failed: Task of others fills the Secret theirs, and release_secrets does not say where" in said
     assert asked == []
+
+
+def test_no_release_goes_back_under_the_lock_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "remedy.yml").write_text(REMEDY)
+    host = {
+        "release_system": "shop",
+        "release_cluster": {"namespace": "shop"},
+        "release_components": [],
+        "release_context": {"run": {**RUN, "mirror": ""}},
+        "release_tasks": [{"name": "go back", "rollback": {}}],
+    }
+    stand_ins = StandIn("release_run", "state", {}), StandIn("release_ledger", "entry", {})
+    said, asked = play(tmp_path, tmp_path / "remedy.yml", {"shop": host}, *stand_ins)
+    assert "failed: A release is taken back under a lock of its own." in said
+    assert [name for name, _value in asked] == ["release_ledger", "release_ledger"]
 
 
 EDGE = ["limit requests at the edge", "challenge suspicious clients", "renew the certificate at the edge"]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 
 from .plugins.module_utils.release.api import Api, answer
 from .receivers import certificate, mail_server, web_server
+from .stage import StandIn, staged
+from .stage import asked as stood_in
 from .test_notifying import ROOT, SECRET, Desk
 
 INCIDENT = ROOT / "playbooks" / "incident.yml"
@@ -107,14 +111,16 @@ class Night(Desk):
     def texts(self) -> list[str]:
         return [part.get_content() for mail in self.mailbox.mails for part in mail.iter_parts()]
 
-    def ledger(self) -> list[str]:
-        entries = [
+    def entries(self) -> list[dict[str, Any]]:
+        return [
             json.loads(text)
             for path, obj in sorted(self.api.objects.items())
             if f"ledger-{ID}-" in path
             for text in obj["data"].values()
         ]
-        return [one["what"] for one in entries]
+
+    def ledger(self) -> list[str]:
+        return [one["what"] for one in self.entries()]
 
 
 @pytest.fixture
@@ -231,3 +237,78 @@ def test_what_nobody_foresaw_needs_only_a_title_and_a_severity_and_goes_up_the_c
     said = night.responds()
     assert "Incident shop-prod-incident-other-1: P1 smoke in the room, investigating since" in said
     assert "errors (P1): Orders are lost." in said
+
+
+BEGUN = {
+    **{"decision": "go back", "sentence": "release r1 of 1.6 is taken back.", "version": "1.6", "began": 1.0},
+    **{"first": False, "weight": 0, "inputs": {}, "starter": "", "approvals": [], "rolled": ["shop"], "alone": []},
+    **{"migrations": [], "proof": {}, "head": {"number": 9, "sha256": "ab"}},
+    "run": {"release": "r1", "namespace": "shop", "lease": "shop-prod", "token": 7, "who": "alice@a", "ttl": 60}
+    | {"mirror": "", "signing_key": ""},
+}
+NOTHING = BEGUN | {"decision": "nothing", "sentence": "there is no release to take back after 1.5.", "run": {}}
+GOES_BACK = """
+import json, pathlib
+asked = pathlib.Path("{folder}/asked.jsonl")
+print(json.dumps({{"lost": 0 if asked.exists() and "restored" in asked.read_text() else 7}}))
+"""
+
+
+def taken_back(night: Night, begun: dict[str, Any], **asked: Any) -> str:
+    """An incident of a type that has the release itself as its remedy."""
+    system = night.system()
+    (errors, _breach) = system["release_incidents"]["types"]
+    errors["remedies"] = ["go back"]
+    system["release_components"][0]["source"] = {"kind": "image", "image": "r.example/api"}
+    program = GOES_BACK.format(folder=night.folder)
+    errors["symptoms"][0]["source"] = {"kind": "command", "command": [sys.executable, "-c", program]}
+    system["release_tasks"] += [{"name": "go back", "rollback": {}}]
+    known = {"unfinished": {"version": "1.6", "rolled": ["shop"]}, "releases": [], "holds": []}
+    env = staged(
+        night.folder,
+        StandIn("release_run", "reason", {ID: begun}),
+        StandIn("release_info", "system", {"shop": known}),
+        StandIn("rollout", "state", {}),
+        StandIn("release_drift", "state", {}),
+        StandIn("release_lock", "state", {}),
+        StandIn("workload_change", "state", {}),
+    )
+    more = ["-e", json.dumps({f"incident_{name}": value for name, value in {"type": "errors", **asked}.items()})]
+    said = night.play(INCIDENT, {"shop": system}, *more, ANSIBLE_COLLECTIONS_PATH=env["ANSIBLE_COLLECTIONS_PATH"])
+    shutil.rmtree(night.folder / "collections")
+    return " ".join(said.split())
+
+
+def test_the_newest_release_goes_back_as_a_remedy_with_what_was_seen_before_and_after(night: Night) -> None:
+    said = taken_back(night, BEGUN)
+    assert "ended with 0" in said, said
+    assert "incident_remedy" in said
+    assert "runbook.release.rollback -i" not in said
+    assert stood_in(night.folder) == []
+
+    said = taken_back(night, BEGUN, step="remedy", remedy="go back", confirm=True)
+    assert "ended with 0" in said, said
+    assert [one for one in stood_in(night.folder) if one[0] in ("release_run", "rollout", "release_drift")] == [
+        ["release_run", ID],  # in check mode
+        ["release_run", ID],
+        ["rollout", "restored"],
+        ["release_drift", "recorded"],
+        ["release_run", ID],
+    ]
+    steps = [what for what in night.ledger() if what != "told"]
+    assert steps == [
+        *("incident opened", "evidence kept", "symptoms judged", "evidence kept"),
+        *("acknowledged", "remedy begins", "remedy done", "symptoms judged", "mitigated"),
+    ]
+    (done,) = [one for one in night.entries() if one["what"] == "remedy done"]
+    assert done["before"] == {"seen": ["lost orders: lost is 7, expected == 0"]}
+    assert done["after"]["seen"] == ["lost orders: lost is 0, expected == 0"]
+    assert (done["after"]["task"], done["after"]["why"]) == ("go back", "release r1 of 1.6 is taken back.")
+
+
+def test_a_remedy_that_finds_no_release_to_take_back_failed_and_says_so(night: Night) -> None:
+    assert "ended with 0" in taken_back(night, NOTHING)
+    said = taken_back(night, NOTHING, step="remedy", remedy="go back", confirm=True)
+    assert "go back failed. there is no release to take back after 1.5." in said
+    assert "ended with 2" in said
+    assert [what for what in night.ledger() if "remedy" in what] == ["remedy begins", "remedy failed"]

@@ -185,7 +185,10 @@ def _remedy(page: Page, remedy: Facts, kind: Type) -> None:
     span = duration("for", remedy["for"]) if remedy["for"] else None
     until = written(moment("when", page.when) + span) if span and remedy["moment"] == BEGINS else ""
     note = {"task": task, "moment": remedy["moment"], "why": plain(remedy["why"]), "until": until}
-    page.add(f"{REMEDY} {remedy['moment']}", {**note, "contains": contains, "back": known.back})
+    before, after = ([plain(one) for one in remedy.get(when) or ()] for when in ("before", "after"))
+    seen = {"seen": after} if after else {}
+    what = f"{REMEDY} {remedy['moment']}"
+    page.add(what, {**note, "contains": contains, "back": known.back, **seen}, {"seen": before} if before else None)
 
 
 def _move(page: Page, asked: Asked, kind: Type) -> None:

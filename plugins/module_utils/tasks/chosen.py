@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ReleaseError
 from ..window.inputs import duration
 from .catalogue import Task, mistakes
+from .kinds import KINDS
 
 Given = Mapping[str, Any]
 LIST = ("name", "every", "windowed", "mode", "backup", "tasks")
@@ -75,6 +76,10 @@ def choose(maintenance: Given, catalogue: Any, name: str = "", names: Sequence[s
         raise ReleaseError(" ".join(found))
     one = lists[name] if name else {"tasks": names}
     tasks = tuple(dict.fromkeys(one["tasks"]))
+    alone = [each["name"] for each in catalogue if each["name"] in tasks and KINDS[Task.of(each).kind].own_lock]
+    if alone:
+        locking = ", ".join(alone)
+        raise ReleaseError(f"{locking} takes the lock itself. Do: leave it to an incident, or run rollback.yml.")
     works = any(not Task.of(each).looks for each in catalogue if each["name"] in tasks)
     longest = duration("release_maintenance.longest", maintenance.get("longest") or 0).total_seconds()
     return Chosen(

@@ -13,7 +13,7 @@ class Kind:
 
     ``looks`` says that it changes nothing. What is in ``temporary`` under its option ``do`` can be done for a time
     only, and only what is in ``several`` under it is done to each of ``names``. What is under the key of a ``listed``
-    kind is a list.
+    kind is a list. One with its ``own_lock`` cannot be done by a run that holds the lock for its tasks.
     """
 
     needs: tuple[str, ...] = ()
@@ -23,6 +23,7 @@ class Kind:
     temporary: tuple[str, ...] = ()
     several: tuple[str, ...] = ()
     listed: bool = False
+    own_lock: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ KINDS: dict[str, Kind] = {
     ),
     "overview": Kind(takes=("namespace", "events"), looks=True),
     "backup": Kind(),
+    "rollback": Kind(own_lock=True),
     "drill": Kind(),
     "paging": Kind(("kind", "do"), (*_PAGING, "url", "ca_cert", "timeout"), temporary=("open",)),
     "volume": Kind(("name", "size"), ("namespace", "timeout")),

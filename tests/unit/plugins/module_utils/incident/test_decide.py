@@ -75,6 +75,12 @@ def test_somebody_who_begins_a_remedy_has_acknowledged_it() -> None:
     assert desk.story.remedies == ("restart the API",)
 
 
+def test_a_remedy_says_what_was_seen_before_and_after_it() -> None:
+    seen = {"before": ["lost is 7"], "after": ["lost is 0"]}
+    (note,) = [one for one in opened().does(remedy=remedy("restart the API", "done", **seen)).notes if one.before]
+    assert (note.before, note.after["seen"]) == ({"seen": ["lost is 7"]}, ["lost is 0"])
+
+
 def test_what_is_no_remedy_of_the_type_is_refused() -> None:
     with pytest.raises(Refused, match="no remedy of incidents of the type errors"):
         opened().does(remedy=remedy("stop the API", "begins"))

@@ -87,3 +87,10 @@ def test_the_table_has_equal_columns_and_one_line_for_each_task() -> None:
 
 def test_the_sentence_names_what_needs_somebody() -> None:
     assert sentence(RESULTS) == "Of 3 tasks 1 done, 1 failed, 1 waits. Failed: flush. Waits: who has access."
+
+
+def test_what_takes_the_lock_itself_is_left_to_an_incident() -> None:
+    catalogue = [*TASKS, {"name": "go back", "rollback": {}}]
+    assert choose(MAINTENANCE, catalogue, "daily").tasks == ("look",)
+    with pytest.raises(ReleaseError, match="go back takes the lock itself"):
+        choose(MAINTENANCE, catalogue, names=["look", "go back"])
