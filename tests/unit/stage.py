@@ -46,12 +46,14 @@ class StandIn:
     only_checks: bool = False
 
 
-def play(folder: Path, playbook: Path, hosts: Mapping[str, Any], *stand_ins: StandIn) -> tuple[str, list[Any]]:
+def play(
+    folder: Path, playbook: Path, hosts: Mapping[str, Any], *stand_ins: StandIn, limit: str = ""
+) -> tuple[str, list[Any]]:
     """What ansible-playbook printed, and what the stand-ins were asked, as name and value of their key."""
     env = {**staged(folder, *stand_ins), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": here}}))
-    command = ["ansible-playbook", "-i", "hosts.json", str(playbook)]
+    command = ["ansible-playbook", "-i", "hosts.json", str(playbook), *([f"--limit={limit}"] if limit else [])]
     said = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
     return said.stdout + said.stderr, asked(folder)
 

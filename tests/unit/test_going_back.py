@@ -162,6 +162,7 @@ def test_what_cannot_go_back_alone_is_refused_before_the_lock_is_taken(tmp_path:
         ROOT / "playbooks" / "rollback.yml",
         {"shop": rolling_host("web", rollback_components=["db", "web", "mail"]), "coloured": coloured},
         StandIn("release_run", "system", {}),
+        limit="all",
     )
     assert done == []
     told = " ".join(said.split())
@@ -176,5 +177,15 @@ def test_systems_go_back_one_after_the_other_and_the_last_that_was_released_firs
     back = {"ansible.builtin.import_playbook": str(ROOT / "playbooks/rollback.yml"), "vars": {"release_serial": 1}}
     (tmp_path / "back.yml").write_text(yaml.safe_dump([back]))
     ended = {"failed": True, "msg": "there is nothing to take back"}
-    _said, asked = play(tmp_path, tmp_path / "back.yml", hosts, StandIn("release_run", "system", {"shop": ended}))
+    run = StandIn("release_run", "system", {"shop": ended})
+    _said, asked = play(tmp_path, tmp_path / "back.yml", hosts, run, limit="all")
     assert asked == [["release_run", "shop"]]
+
+
+@pytest.mark.parametrize("playbook", ["rollback", "restore"])
+def test_of_several_systems_none_goes_back_that_nobody_named(tmp_path: Path, playbook: str) -> None:
+    shared = {"release_cluster": {"namespace": "shop"}, "release_environment": "test", "release_components": []}
+    hosts = {name: {"release_system": name, "release_strategy": "bluegreen", **shared} for name in ("auth", "shop")}
+    said, asked = play(tmp_path, ROOT / "playbooks" / f"{playbook}.yml", hosts, StandIn("release_run", "system", {}))
+    assert "Nobody said which of auth, shop is meant. Nothing was changed." in " ".join(said.split())
+    assert asked == []

@@ -103,6 +103,7 @@ def test_a_policy_that_is_about_one_component_takes_that_one_back_and_no_other(t
     gone |= {name: [] for name in ("migrations", "approvals", "rolled", "alone")}
     gone |= {"first": False, "weight": 0, "starter": ""}
     host = {"live": {**hosts("live")["live"], "release_strategy": "rolling", "release_components": [{"name": "api"}]}}
+    host |= hosts("never")
     known_of, _observed = stand_ins()
     said, asked = play(
         tmp_path,

@@ -340,6 +340,7 @@ def test_a_list_in_a_window_can_be_done_in_one(system: str) -> None:
 def test_a_temporary_task_says_for_how_long_and_is_over_in_a_week(system: str) -> None:
     spans = {one["name"]: Task.of(one).seconds for one in tasks_of("prod", system) if one.get("for")}
     assert [name for name, seconds in spans.items() if not 0 < seconds <= 7 * 86400] == []
+    assert maintenance_of("prod", system)["image"], "without an image no Job puts them back"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "inventories").glob("*/host_vars/*/tasks.yml")), ids=str)
