@@ -97,7 +97,7 @@ class TestRedis:
         tls = {"port": redis.tls_port, "tls": True}
         assert cache("ping", "== true", {**tls, "ca_cert": str(redis.trust[0])}).verdict == "pass"
         found = cache("ping", "== true", tls)
-        assert (found.verdict, "certificate is not accepted" in found.sentence) == ("error", True)
+        assert (found.verdict, "certificate of the server is not accepted" in found.sentence) == ("error", True)
         assert cache("ping", "== true", {"port": redis.tls_port}, timeout=1).verdict == "error"
 
     def test_one_that_does_not_answer_is_an_error_at_the_deadline(self, cache: Ask, redis: Redis) -> None:

@@ -38,7 +38,7 @@ class Deadline:
         left = self._end - time.monotonic()
         if left <= 0:
             raise ReleaseError(
-                f"it took more than {self._seconds:g} s",
+                f"no complete answer within {self._seconds:.2g} s",
                 where=self._where,
                 remedy="see whether the server answers at all, or allow more time with timeout, then run again",
             )

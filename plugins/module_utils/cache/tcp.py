@@ -1,7 +1,11 @@
 # Private to the collection.
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server reached over the network, by the protocol of Redis itself."""
+"""A server reached over the network, by the protocol of Redis itself.
+
+Every answer comes within a deadline and is bounded in size; the library would read whatever a wrong server sends for as
+long as it sends.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ _CHUNK = 1 << 16
 _LONGEST_LINE = 64 << 10
 _LONGEST_TEXT = 512 << 20
 _MOST_ANSWERS = 1 << 20
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,11 @@ class Login:
 
 
 class TcpCache(Cache):
-    def __init__(self, login: Login, deadline: Deadline) -> None:
+    """``longest`` is how many bytes one text may have."""
+
+    def __init__(self, login: Login, deadline: Deadline, longest: int = _LONGEST_TEXT) -> None:
         self.where = f"{login.host}:{login.port}, database {login.db}"
-        self._deadline = deadline
+        self._deadline, self._longest = deadline, longest
         self._unread = bytearray()
         self._socket = self._connected(login)
         try:
@@ -68,7 +75,7 @@ class TcpCache(Cache):
         except OSError as error:
             raise self._fault(error) from error
 
-    def _answer(self) -> Answer:
+    def _answer(self, depth: int = 0) -> Answer:
         line = self._line()
         sign, rest = line[:1], line[1:]
         if sign == b"+":
@@ -81,23 +88,23 @@ class TcpCache(Cache):
                 return number
             if number < 0:
                 return None
-            return self._text(number) if sign == b"$" else self._list(number)
+            return self._text(number) if sign == b"$" else self._list(number, depth + 1)
         raise ReleaseError(
             f"the answer is not one of Redis: {line[:40]!r}", where=self.where, remedy="correct host, port or tls"
         )
 
     def _text(self, length: int) -> bytes:
-        if length > _LONGEST_TEXT:
-            raise ReleaseError(f"an answer of {length} bytes is more than Redis has", where=self.where)
+        if length > self._longest:
+            raise ReleaseError(f"the answer has {length} bytes, at most {self._longest} are expected", where=self.where)
         self._fill(length + 2)
         text = bytes(self._unread[:length])
         del self._unread[: length + 2]
         return text
 
-    def _list(self, count: int) -> list[Answer]:
-        if count > _MOST_ANSWERS:
+    def _list(self, count: int, depth: int) -> list[Answer]:
+        if count > _MOST_ANSWERS or depth > _DEEPEST:
             raise ReleaseError(f"an answer with {count} parts is none that was asked for", where=self.where)
-        return [self._answer() for _place in range(count)]
+        return [self._answer(depth) for _place in range(count)]
 
     def _line(self) -> bytes:
         while (end := self._unread.find(b"\r\n")) < 0:

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from ...cache.base import Cache, Deadline
+from ...cache.tcp import Login, TcpCache
 from ...errors import ReleaseError
 from ..expect import ExpectError, NothingMeasured
 from .base import Ask, Readings, Source, World
 from .measure import check_unit, finite, split
-from .resp import Conversation
 from .secrets import Reference, hidden
 
 _PART, _NO_EXPIRY = 1000, -1
+_LONGEST = 1 << 20
 _HITS, _MISSES = "keyspace_hits", "keyspace_misses"
 
 
@@ -88,28 +90,25 @@ class Redis(Source):
     def read(self, ask: Ask, world: World) -> Readings:
         password = self._password.value(world)
         try:
-            with Conversation(self.host, self.port, ask.deadline, tls=self.tls, ca_cert=self.ca_cert) as talk:
-                if password:
-                    talk.say("AUTH", *filter(None, (self.username, password)))
-                if self.db:
-                    talk.say("SELECT", str(self.db))
-                return self._measured(talk, ask)
+            login = Login(self.host, self.port, self.db, self.username, password, self.tls, self.ca_cert)
+            with TcpCache(login, Deadline(ask.left, self.text), _LONGEST) as cache:
+                return self._measured(cache, ask)
         except ReleaseError as exc:
             said = hidden(exc.what, (password,) if password else ())
             raise ReleaseError(str(said), where=self.text, remedy=exc.remedy) from exc
 
-    def _measured(self, talk: Conversation, ask: Ask) -> Readings:
+    def _measured(self, cache: Cache, ask: Ask) -> Readings:
         if ask.select == "latency":
-            return _latencies(talk, ask)
+            return _latencies(cache, ask)
         if ask.select == "ping":
-            return Readings([talk.say("PING") == "PONG"], 1)
+            return Readings([_text(cache, "PING") == "PONG"], 1)
         if ask.select == "keys":
-            return Readings([talk.say("DBSIZE")], 1)
+            return Readings([_counted(cache)], 1)
         if ask.select == "lasting_keys":
-            return self._lasting(talk)
-        info = _info(talk)
+            return self._lasting(cache)
+        info = _info(cache)
         if ask.select in ("hits", "misses", "hit_share"):
-            return self._lookups(talk, ask, info)
+            return self._lookups(cache, ask, info)
         if ask.select == "memory_share":
             used, limit = _number(info, "used_memory"), _number(info, "maxmemory")
             if not limit:
@@ -120,12 +119,12 @@ class Redis(Source):
             raise NothingMeasured(f"INFO has no field {name}")
         return Readings([_plain(info[name])], 1)
 
-    def _lookups(self, talk: Conversation, ask: Ask, info: Mapping[str, str]) -> Readings:
+    def _lookups(self, cache: Cache, ask: Ask, info: Mapping[str, str]) -> Readings:
         hits, misses = _number(info, _HITS), _number(info, _MISSES)
         if self.duration:
             if not ask.wait(self.duration):
                 raise NothingMeasured(f"the time is up before the {self.duration:g} s of duration are")
-            later = _info(talk)
+            later = _info(cache)
             if later.get("run_id") != info.get("run_id") or _number(later, _HITS) < hits:
                 raise NothingMeasured("the server was restarted, or its counters reset, in between")
             hits, misses = _number(later, _HITS) - hits, _number(later, _MISSES) - misses
@@ -136,14 +135,14 @@ class Redis(Source):
             raise NothingMeasured("there was no lookup")
         return Readings([hits / (hits + misses)], int(hits + misses), evidence)
 
-    def _lasting(self, talk: Conversation) -> Readings:
+    def _lasting(self, cache: Cache) -> Readings:
         """Scanned in parts, so the server goes on answering others; a key is told by what stands before its colon."""
         cursor, seen, lasting = "0", set[str](), Counter[str]()
         while True:
-            cursor, keys = _part(talk.say("SCAN", cursor, "MATCH", self.pattern, "COUNT", str(_PART)))
+            cursor, keys = _part(cache.say("SCAN", cursor, "MATCH", self.pattern, "COUNT", str(_PART)))
             new = [key for key in keys if key not in seen]
             seen.update(new)
-            times = talk.say_all([("TTL", key) for key in new]) if new else []
+            times = cache.checked([("TTL", key) for key in new]) if new else []
             lasting.update(key.partition(":")[0] for key, left in zip(new, times, strict=True) if left == _NO_EXPIRY)
             if cursor == "0":
                 break
@@ -155,20 +154,38 @@ class Redis(Source):
 def _part(answer: Any) -> tuple[str, list[str]]:
     if not (isinstance(answer, list) and len(answer) == 2 and isinstance(answer[1], list)):
         raise ReleaseError("the answer to SCAN is not one of Redis")
-    return str(answer[0]), [str(key) for key in answer[1]]
+    words = [answer[0], *answer[1]]
+    if not all(isinstance(word, bytes) for word in words):
+        raise ReleaseError("the answer to SCAN is not one of Redis")
+    cursor, *keys = (word.decode("utf-8", "replace") for word in words)
+    return cursor, keys
 
 
-def _latencies(talk: Conversation, ask: Ask) -> Readings:
+def _text(cache: Cache, *words: str) -> str:
+    answer = cache.say(*words)
+    if not isinstance(answer, bytes):
+        raise ReleaseError(f"the answer to {words[0]} is not one of Redis", remedy="correct host, port or tls")
+    return answer.decode("utf-8", "replace")
+
+
+def _counted(cache: Cache) -> int:
+    answer = cache.say("DBSIZE")
+    if not isinstance(answer, int):
+        raise ReleaseError("the answer to DBSIZE is not one of Redis", remedy="correct host, port or tls")
+    return answer
+
+
+def _latencies(cache: Cache, ask: Ask) -> Readings:
     found: list[Any] = []
     while len(found) < max(1, ask.samples) and ask.left:
         began = time.monotonic_ns()
-        talk.say("PING")
+        _text(cache, "PING")
         found.append(Fraction(time.monotonic_ns() - began, 10**6))
     return Readings(found, len(found))
 
 
-def _info(talk: Conversation) -> dict[str, str]:
-    lines = str(talk.say("INFO")).splitlines()
+def _info(cache: Cache) -> dict[str, str]:
+    lines = _text(cache, "INFO").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 

@@ -87,11 +87,20 @@ def test_an_answer_that_is_none_is_an_error(server, select, expect, answer):
 
 
 @pytest.mark.parametrize(("select", "expect"), ASKED)
-@pytest.mark.parametrize("length", [b"-1", b"99999999999"])
-def test_a_length_that_cannot_be_is_refused_and_not_waited_for(server, select, expect, length):
-    server.answers = [b"$" + length + b"\r\n"]
+@pytest.mark.parametrize(
+    ("length", "said"), [(b"$-1", "is not one of Redis"), (b"$99999999999", "has 99999999999 bytes")]
+)
+def test_a_length_that_cannot_be_is_refused_and_not_waited_for(server, select, expect, length, said):
+    server.answers = [length + b"\r\n"]
     found = judge(server.server_address[1], select, expect)
-    assert (found.verdict, f"has {int(length)} bytes" in found.sentence) == ("error", True)
+    assert (found.verdict, said in found.sentence) == ("error", True)
+
+
+def test_lists_in_lists_without_end_are_an_error(server):
+    server.answers = [b"*1\r\n"]
+    server.flood = b"*1\r\n" * 2**16
+    assert judge(server.server_address[1], timeout=5.0).verdict == "error"
+    assert server.sent < 2**26
 
 
 @pytest.mark.parametrize(("select", "expect"), ASKED)
