@@ -26,6 +26,7 @@ GATEWAY = f"http://{os.environ['GATEWAY_ADDRESS']}:{os.environ['GATEWAY_HTTP_POR
 PEER_NAMESPACE = "bench-peer"
 AT_ONCE = {"steps": [100], "hold": 1}
 CROWD = {"release_shift": {"steps": [5, 25, 100], "hold": 20}, "release_witness": {"rate": 300}}
+NOT_WARM = {"full": "1s", "floor": 0, "until": "24h"}
 SWITCHES, ROLLBACKS, CRASHES, REPEATS, CROWDED = 20, 5, 3, 5, 12
 
 
@@ -72,9 +73,7 @@ def rollback() -> Iterator[Line]:
     ours = []
     for _round in range(ROLLBACKS):
         both_versions("podinfo")
-        with Asker(GATEWAY, "podinfo.local") as asker:
-            run = must(playbook("playbooks/rollback.yml", "podinfo"))
-        ours.append(asker.last(BETTER) - run.began)
+        ours.append(_rollback())
     peer = [_peer_rollback() for _round in range(ROLLBACKS)]
     helm("uninstall", "peer", "--wait")
     yield Line(
@@ -84,6 +83,23 @@ def rollback() -> Iterator[Line]:
         2.0,
         peer={"name": "helm rollback --wait", "values": peer, "ratio": round(sum(ours) / sum(peer), 3)},
     )
+
+
+def cold_rollback() -> Iterator[Line]:
+    ours = []
+    for _round in range(ROLLBACKS):
+        both_versions("podinfo")
+        must(playbook("playbooks/observe.yml", "podinfo", release_rollback={"keep_warm": NOT_WARM}))
+        assert not kubectl("get", "pods", "--namespace=podinfo", f"--selector=app.kubernetes.io/version={GOOD}")
+        ours.append(_rollback())
+    yield Line("rollback.yml: typed to the last answer of the bad version, previous side without pods", ours, "s", 90.0)
+
+
+def _rollback() -> float:
+    """Seconds until nobody is answered by the bad version any more."""
+    with Asker(GATEWAY, "podinfo.local") as asker:
+        run = must(playbook("playbooks/rollback.yml", "podinfo"))
+    return asker.last(BETTER) - run.began
 
 
 def _peer_rollback() -> float:
@@ -176,6 +192,7 @@ def zeros() -> Iterator[Line]:
 MEASURES: dict[str, Callable[[], Iterator[Line]]] = {
     "switch": switch,
     "rollback": rollback,
+    "cold_rollback": cold_rollback,
     "fail_fast": fail_fast,
     "repeat": repeat,
     "zeros": zeros,

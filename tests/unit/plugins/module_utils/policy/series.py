@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulated error shares (binomial, with a fixed seed), and a policy over them.
+"""Error shares, and a policy over them: every 5 seconds the share of answers that were errors, in percent.
 
-`error_share.csv` has for each series every 5 seconds the share of 500 answers that were errors, in percent; empty is a
-scrape that failed.
+`simulated_error_share.csv` has those of 500 answers each (binomial, with a fixed seed); empty is a scrape that failed.
+`recorded_error_share.csv` has what a real Prometheus told of stand-ins that misbehave under load, as
+`tests/services_cases/record_error_share.py` writes it; empty is where it had nothing to tell.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ def finding(percent: float | None) -> dict[str, Any]:
     return {"name": "errors", "severity": "advisory", "verdict": verdict, "observed": percent, "unit": "%"}
 
 
-def simulated() -> dict[str, list[tuple[float, float | None]]]:
+def series_of(origin: str) -> dict[str, list[tuple[float, float | None]]]:
+    """Those that were `simulated` or `recorded`, by their names."""
     series: dict[str, list[tuple[float, float | None]]] = {}
-    with Path(__file__).with_name("error_share.csv").open() as lines:
+    with Path(__file__).with_name(f"{origin}_error_share.csv").open() as lines:
         for row in csv.DictReader(lines):
             percent = float(row["percent"]) if row["percent"] else None
             series.setdefault(row["series"], []).append((float(row["second"]), percent))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from looks by a policy: by tables, by replaying simulated series, and for any series at all."""
+"""What follows from looks by a policy: by tables, by replaying simulated and recorded series, and for any series at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.runbook.release.plugins.module_utils.tor.units import Q
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .series import BEGAN, MATRIX, UP, replayed, simulated
+from .series import BEGAN, MATRIX, UP, replayed, series_of
 from .series import finding as scraped
 
 SCOPED = [
@@ -26,7 +26,7 @@ SCOPED = [
     ),
 ]
 RANK = ["nothing", "watch", "hold", "rollback"]
-SERIES = simulated()
+SERIES, RECORDED = series_of("simulated"), series_of("recorded")
 
 
 def finding(name="errors", verdict="pass", observed=1, severity="blocking", unit=""):
@@ -249,12 +249,24 @@ DECISIONS = {
     "a little too much": [(0, "nothing"), (60, "watch"), (160, "hold"), (220, "watch")],
 }
 
+DECISIONS_OF_REAL_ONES = {
+    "errors stay between": [(15, "nothing"), (70, "watch"), (75, "hold"), (375, "rollback")],
+    "it recovers in time": [(15, "nothing"), (65, "watch"), (75, "hold"), (275, "watch"), (280, "nothing")],
+    "a broken version": [(15, "nothing"), (65, "hold"), (70, "rollback")],
+    "it restarts by itself": [(15, "nothing"), (75, "watch"), (190, "nothing")],
+}
+
 
 class TestReplay:
     @pytest.mark.parametrize("name", SERIES)
     def test_a_simulated_series_is_decided_as_the_table_says(self, name):
         found = [(int(second), decision.action) for second, decision in replayed(SERIES[name])]
         assert found == DECISIONS[name]
+
+    @pytest.mark.parametrize("name", RECORDED)
+    def test_a_series_of_a_real_prometheus_is_decided_as_the_table_says(self, name):
+        found = [(int(second), decision.action) for second, decision in replayed(RECORDED[name])]
+        assert found == DECISIONS_OF_REAL_ONES[name]
 
 
 @st.composite
