@@ -31,9 +31,8 @@ SHARES = {
     "errors stay between": [(0, 0.0), (60, 0.14)],
     "it recovers in time": [(0, 0.0), (60, 0.14), (210, 0.0)],
     "a broken version": [(0, 0.0), (60, 0.4)],
-    "it restarts by itself": [(0, 0.0), (60, 0.07), (120, None), (160, 0.0)],
 }
-"""From which second on what share of the answers are errors; nothing is there where it is None."""
+"""From which second on what share of the answers are errors."""
 QUERY = (
     '100 * (sum(rate(http_requests_total{instance="%(at)s",status=~"5.."}[15s])) or vector(0))'
     ' / sum(rate(http_requests_total{instance="%(at)s"}[15s]))'
@@ -43,35 +42,22 @@ QUERY = (
 class Application:
     """A stand-in, and the load on it; ``follow`` makes it as bad as its plan says for that second."""
 
-    def __init__(self, plan: Sequence[tuple[int, float | None]]) -> None:
-        self.port, self._plan, self._over = free_port(), plan, threading.Event()
-        self._server: Server | None = None
-        self.follow(0)
+    def __init__(self, plan: Sequence[tuple[int, float]]) -> None:
+        self._plan, self._over = plan, threading.Event()
+        self._server = Server(Settings("1.0.0", port=free_port(), endpoints={"/": Endpoint()}))
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         threading.Thread(target=self._load, daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
 
     def follow(self, second: float) -> None:
         share = [share for since, share in self._plan if since <= second][-1]
-        if share is None:
-            return self.stop()
-        if self._server is None:
-            self._server = Server(Settings("1.0.0", port=self.port, endpoints={"/": Endpoint()}))
-            threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         wavering = max(0.0, random.gauss(share, SPREAD)) if share else 0.0
         self._server.settings = replace(self._server.settings, fault=Fault(error_share=wavering))
 
-    def stop(self) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-
     def close(self) -> None:
         self._over.set()
-        self.stop()
+        self._server.shutdown()
+        self._server.server_close()
 
     def _load(self) -> None:
         while not self._over.wait(random.expovariate(RATE)):

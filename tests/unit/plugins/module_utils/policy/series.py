@@ -3,7 +3,7 @@
 
 `simulated_error_share.csv` has those of 500 answers each (binomial, with a fixed seed); empty is a scrape that failed.
 `recorded_error_share.csv` has what a real Prometheus told of stand-ins that misbehave under load, as
-`tests/services_cases/record_error_share.py` writes it; empty is where it had nothing to tell.
+`tests/services_cases/record_error_share.py` writes it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from looks by a policy: by tables, by replaying simulated and recorded series, and for any series at all."""
+"""What follows from looks by a policy: by tables, by replaying simulated and recorded series, and for any series."""
 
 from __future__ import annotations
 
@@ -253,7 +253,6 @@ DECISIONS_OF_REAL_ONES = {
     "errors stay between": [(15, "nothing"), (70, "watch"), (75, "hold"), (375, "rollback")],
     "it recovers in time": [(15, "nothing"), (65, "watch"), (75, "hold"), (275, "watch"), (280, "nothing")],
     "a broken version": [(15, "nothing"), (65, "hold"), (70, "rollback")],
-    "it restarts by itself": [(15, "nothing"), (75, "watch"), (190, "nothing")],
 }
 
 
