@@ -33,8 +33,8 @@ while True: signal.pause()'
 """
 
 PODS_FIRST = {"cpu.shares": 16_384, "cpu.weight": 1_600}
-"""By its name in cgroup 1 and 2: all pods together are worth sixteen processes. The machine that releases is another one
-in real life; here it has dozens of them, and would leave the pods one part of the processors among all of those."""
+"""By its name in cgroup 1 and 2: all pods together are worth sixteen processes. Whoever releases does so from another
+machine in real life; here dozens of its processes would leave all the pods the part of one."""
 
 
 class Sandbox:
