@@ -358,6 +358,7 @@ def test_what_fails_at_its_gate_goes_back_by_itself_to_the_revisions_of_before(s
     assert version in (evidence / "web" / "evidence.json").read_text(), "of the pods that are gone now"
 
 
+@pytest.mark.thorough
 def test_an_incident_takes_the_newest_release_back_and_its_ledger_has_what_was_seen(system: System) -> None:
     before, version = system.tags, system.another()
     code, said = system.run("deploy.yml", release_version=version)
