@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from services.debian import free_port
@@ -16,7 +17,7 @@ from services.packages import Missing, alone, cache, require
 
 PINNED = Path(__file__).with_suffix(".txt")
 COLLECTIONS = Path(__file__).resolve().parents[2] / "build" / "collections"
-READY = "Waiting for events"
+READY, BEGINS = "Waiting for events", "PLAY ["
 
 
 def installed() -> Path:
@@ -36,7 +37,10 @@ def installed() -> Path:
 
 
 class Rulebook:
-    """Listens at `url` for whoever knows `token`; playbooks are run on a copy of `inventory`. It ends with us."""
+    """Listens at `url` for whoever knows `token`; playbooks are run on a copy of `inventory`. It ends with us.
+
+    `began` is when the first of them began, on the monotonic clock.
+    """
 
     def __init__(self, inventory: Path, folder: Path) -> None:
         self.inventory = inventory
@@ -44,6 +48,7 @@ class Rulebook:
         self.port = free_port()
         self.token = secrets.token_urlsafe(24)
         self.log: list[str] = []
+        self.began: float | None = None
         self._heard = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
 
@@ -89,4 +94,6 @@ class Rulebook:
             for line in process.stdout:
                 with self._heard:
                     self.log.append(line)
+                    if BEGINS in line and self.began is None:
+                        self.began = time.monotonic()
                     self._heard.notify_all()
