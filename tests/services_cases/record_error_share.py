@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
 import random
 import threading
 import time
@@ -90,7 +91,7 @@ def recorded(url: str, query: str, began: float) -> list[tuple[int, str]]:
     with urllib.request.urlopen(f"{url}/api/v1/query_range?{urllib.parse.urlencode({'query': query, **span})}") as told:
         found = json.load(told)["data"]["result"]
     values = {round(at - began): float(value) for at, value in (found[0]["values"] if found else [])}
-    known = {second: value for second, value in values.items() if value == value}
+    known = {second: value for second, value in values.items() if not math.isnan(value)}
     return [(second, f"{known[second]:.2f}" if second in known else "") for second in range(15, SECONDS + 1, STEP)]
 
 

@@ -38,8 +38,8 @@ GOOD, BAD = [finding(), UP], [finding(verdict="fail", observed=12), UP]
 NO_VALUE = [finding(verdict="error", observed=None), UP]
 
 
-def engine(policy=MATRIX, **more):
-    return Engine(read_policy(policy), **more)
+def engine(policy=None, **more):
+    return Engine(read_policy(MATRIX if policy is None else policy), **more)
 
 
 def decide(policy, *looks, every=300.0):
