@@ -189,3 +189,49 @@ def test_of_several_systems_none_goes_back_that_nobody_named(tmp_path: Path, pla
     said, asked = play(tmp_path, ROOT / "playbooks" / f"{playbook}.yml", hosts, StandIn("release_run", "system", {}))
     assert "Nobody said which of auth, shop is meant. Nothing was changed." in " ".join(said.split())
     assert asked == []
+
+
+def taken_back(folder: Path, host: dict[str, Any], over: dict[str, Any]) -> tuple[str, list[Any]]:
+    """rollback.yml of a release that is known, while something was to last for a time that is over."""
+    about = {"release": "01J", "namespace": "shop", "lease": "release-shop", "token": 1}
+    begun = {"decision": "back", "version": "2", "sentence": "2 goes back.", "first": False, "weight": 100, "began": 1.0}
+    kept = {"migrations": [], "starter": "ann", "approvals": [], "rolled": ["shop"], "alone": [], "plan": "", "inputs": {}}
+    return play(
+        folder,
+        ROOT / "playbooks" / "rollback.yml",
+        {"shop": {**host, "release_record": str(folder)}},
+        StandIn("release_run", "state", {"begun": {"run": about, **begun, **kept}}),
+        StandIn("release_info", "system", {"shop": {"unfinished": {}, "releases": [], "holds": []}}),
+        StandIn("workload_change", "state", {"reverted": over}),
+        StandIn("traffic_switch", "force", {}),
+        StandIn("helm_bluegreen", "state", {}),
+        StandIn("evidence", "name", {}),
+        StandIn("rollout", "state", {}),
+        StandIn("release_lock", "state", {}),
+        StandIn("release_drift", "state", {}),
+    )
+
+
+COLOURED = {
+    **rolling_host(release_strategy="bluegreen"),
+    "release_components": [{"name": "shop", "entry": {"kind": "httproute", "name": "shop"}, "urls": [], "identity": {}}],
+}
+OVER = ["workload_change", "reverted"]
+
+
+def test_the_traffic_goes_back_before_anything_is_put_back_whose_time_is_over(tmp_path: Path) -> None:
+    said, done = taken_back(tmp_path, COLOURED, {})
+    assert OVER in done, said
+    assert done.index(["traffic_switch", ""]) < done.index(["helm_bluegreen", "retired"]) < done.index(OVER)
+
+
+def test_what_cannot_be_put_back_keeps_no_traffic_from_going_back(tmp_path: Path) -> None:
+    _said, done = taken_back(tmp_path, COLOURED, {"failed": True, "msg": "it is paused"})
+    assert ["traffic_switch", ""] in done
+    assert done[-1] == ["release_lock", "released"], "the next run goes on"
+
+
+def test_what_rolls_is_as_it_was_before_it_goes_back(tmp_path: Path) -> None:
+    said, done = taken_back(tmp_path, rolling_host("web"), {})
+    assert OVER in done, said
+    assert done.index(OVER) < done.index(["rollout", "restored"])
