@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.debian import Server
@@ -16,7 +16,7 @@ SCRAPES = """\
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 scrape_configs:
   - job_name: app
-    static_configs: [{targets: [%s]}]
+    static_configs: %s
 """
 ALERTS = """\
 alerting:
@@ -32,15 +32,18 @@ receivers: [{name: nobody}]
 class Prometheus(Server):
     """`targets` are addresses such as `127.0.0.1:8000`, asked for /metrics; `alertmanager` is one, too.
 
-    The file `rules`, if there is one, is read at the start and by `reload`.
+    Each target is asked once for each of `labels`, and what it tells has them. The file `rules`, if there is one, is
+    read at the start and by `reload`.
     """
 
     package = Package(("prometheus",), "usr/bin/prometheus")
     ready = "Server is ready to receive web requests"
 
-    def __init__(self, targets: Sequence[str], alertmanager: str = "") -> None:
+    def __init__(
+        self, targets: Sequence[str], alertmanager: str = "", labels: Sequence[Mapping[str, str]] = ({},)
+    ) -> None:
         super().__init__()
-        self.targets = targets
+        self.targets = [{"targets": list(targets), "labels": dict(own)} for own in labels]
         self.rules = self.folder / "rules.yml"
         self.alertmanager = alertmanager
 
@@ -49,7 +52,7 @@ class Prometheus(Server):
         return f"http://{self.host}:{self.port}"
 
     def arguments(self) -> list[str]:
-        config = SCRAPES % ", ".join(f'"{target}"' for target in self.targets)
+        config = SCRAPES % json.dumps(self.targets)
         config += f"rule_files: [{self.rules}]\n"
         if self.alertmanager:
             config += ALERTS % self.alertmanager

@@ -6,27 +6,22 @@ Usage: PYTHONPATH=tests:tests/stand_ins python tests/services_cases/record_error
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import math
 import random
-import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from app.endpoint import Endpoint
-from app.server import Server
-from app.settings import Fault, Settings
-from services.debian import free_port
+from app.settings import Fault
 from services.prometheus import Prometheus
+from services_cases.application import Application
 
 FILE = Path(__file__).parents[1] / "unit" / "plugins" / "module_utils" / "policy" / "recorded_error_share.csv"
-STEP, SECONDS, RATE = 5, 480, 30
+STEP, SECONDS = 5, 480
 SPREAD = 0.02
 SHARES = {
     "errors stay between": [(0, 0.0), (60, 0.14)],
@@ -40,39 +35,19 @@ QUERY = (
 )
 
 
-class Application:
-    """A stand-in, and the load on it; ``follow`` makes it as bad as its plan says for that second."""
-
-    def __init__(self, plan: Sequence[tuple[int, float]]) -> None:
-        self._plan, self._over = plan, threading.Event()
-        self._server = Server(Settings("1.0.0", port=free_port(), endpoints={"/": Endpoint()}))
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        threading.Thread(target=self._load, daemon=True).start()
-
-    def follow(self, second: float) -> None:
-        share = [share for since, share in self._plan if since <= second][-1]
-        wavering = max(0.0, random.gauss(share, SPREAD)) if share else 0.0
-        self._server.settings = replace(self._server.settings, fault=Fault(error_share=wavering))
-
-    def close(self) -> None:
-        self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _load(self) -> None:
-        while not self._over.wait(random.expovariate(RATE)):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{self.address}/", timeout=1).close()
+def fault(plan: Sequence[tuple[int, float]], second: float) -> Fault:
+    """How bad it is in that second."""
+    share = [share for since, share in plan if since <= second][-1]
+    return Fault(error_share=max(0.0, random.gauss(share, SPREAD)) if share else 0.0)
 
 
 def main() -> None:
-    applications = {name: Application(plan) for name, plan in SHARES.items()}
+    applications = {name: Application() for name in SHARES}
     with Prometheus([one.address for one in applications.values()]) as prometheus:
         began = time.time()
         while (second := time.time() - began) < SECONDS:
-            for one in applications.values():
-                one.follow(second)
+            for name, one in applications.items():
+                one.fault = fault(SHARES[name], second)
             time.sleep(1)
         rows = [
             (name, second, percent)

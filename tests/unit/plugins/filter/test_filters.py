@@ -6,6 +6,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.release.plugins.filter.batches import batches
 from ansible_collections.runbook.release.plugins.filter.durations import durations
 from ansible_collections.runbook.release.plugins.filter.misspelt import misspelt
+from ansible_collections.runbook.release.plugins.filter.records import records
 
 
 def test_a_declared_name_is_silent():
@@ -44,3 +45,17 @@ def test_a_batch_is_a_number_or_a_share(given):
 def test_a_batch_that_is_none_is_refused_by_the_name_of_its_variable(given):
     with pytest.raises(AnsibleFilterError, match="Do: give a number like 1"):
         batches(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "expected"),
+    [
+        ("/srv/records", "/var/state", "/srv/records/shop"),
+        ("", "/var/state", "/var/state/runbook-release/shop"),
+        (None, "", "/home/ann/.local/state/runbook-release/shop"),
+    ],
+)
+def test_records_are_where_somebody_said_or_where_state_belongs(monkeypatch, given, state, expected):
+    monkeypatch.setenv("XDG_STATE_HOME", state)
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert records(given, "shop") == expected
