@@ -26,7 +26,12 @@ GATEWAY = f"http://{os.environ['GATEWAY_ADDRESS']}:{os.environ['GATEWAY_HTTP_POR
 PEER_NAMESPACE = "bench-peer"
 AT_ONCE = {"steps": [100], "hold": 1}
 CROWD = {"release_shift": {"steps": [5, 25, 100], "hold": 20}, "release_witness": {"rate": 300}}
-NOT_WARM = {"full": "1s", "floor": 0, "until": "24h"}
+PODS_START = {"source": {"kind": "kubernetes", "object_kind": "Pod", "api_version": "v1"}, "select": "broken_pods"}
+NOT_WARM = {
+    "release_rollback": {"keep_warm": {"full": "1s", "floor": 0, "until": "24h"}},
+    "release_gates": {"observe": [{"name": "pods start", **PODS_START, "aggregate": "sum", "expect": "== 0"}]},
+    "release_observation": [{"every": "1h", "until": "24h"}],
+}
 SWITCHES, ROLLBACKS, CRASHES, REPEATS, CROWDED = 20, 5, 3, 5, 12
 
 
@@ -89,7 +94,7 @@ def cold_rollback() -> Iterator[Line]:
     ours = []
     for _round in range(ROLLBACKS):
         both_versions("podinfo")
-        must(playbook("playbooks/observe.yml", "podinfo", release_rollback={"keep_warm": NOT_WARM}))
+        must(playbook("playbooks/observe.yml", "podinfo", **NOT_WARM))
         assert not kubectl("get", "pods", "--namespace=podinfo", f"--selector=app.kubernetes.io/version={GOOD}")
         ours.append(_rollback())
     yield Line("rollback.yml: typed to the last answer of the bad version, previous side without pods", ours, "s", 90.0)

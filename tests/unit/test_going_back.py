@@ -191,18 +191,47 @@ def test_of_several_systems_none_goes_back_that_nobody_named(tmp_path: Path, pla
     assert asked == []
 
 
-def taken_back(folder: Path, host: dict[str, Any], over: dict[str, Any]) -> tuple[str, list[Any]]:
+RUN = {"release": "01J", "namespace": "shop", "lease": "release-shop", "token": 1}
+BEGUN = {
+    "decision": "back",
+    "version": "2",
+    "sentence": "2 goes back.",
+    "first": False,
+    "weight": 100,
+    "began": 1.0,
+    "run": RUN,
+    "migrations": [],
+    "starter": "ann",
+    "approvals": [],
+    "rolled": ["shop"],
+    "alone": [],
+    "plan": "",
+    "inputs": {},
+}
+SHOP = {"name": "shop", "entry": {"kind": "httproute", "name": "shop"}, "urls": [], "identity": {}}
+COLOURED = {**rolling_host(release_strategy="bluegreen"), "release_components": [SHOP]}
+OVER = ["workload_change", "reverted"]
+CONTRACT = [{"name": "0043-drop-price", "class": "contract"}]
+JUDGED = json.dumps({"version": "2", "migrations": CONTRACT})
+
+
+def taken_back(
+    folder: Path,
+    host: dict[str, Any],
+    over: dict[str, Any] | None = None,
+    *,
+    begun: StandIn | None = None,
+    safety: dict[str, Any] | None = None,
+) -> tuple[str, list[Any]]:
     """rollback.yml of a release that is known, while something was to last for a time that is over."""
-    about = {"release": "01J", "namespace": "shop", "lease": "release-shop", "token": 1}
-    begun = {"decision": "back", "version": "2", "sentence": "2 goes back.", "first": False, "weight": 100, "began": 1.0}
-    kept = {"migrations": [], "starter": "ann", "approvals": [], "rolled": ["shop"], "alone": [], "plan": "", "inputs": {}}
     return play(
         folder,
         ROOT / "playbooks" / "rollback.yml",
         {"shop": {**host, "release_record": str(folder)}},
-        StandIn("release_run", "state", {"begun": {"run": about, **begun, **kept}}),
+        begun or StandIn("release_run", "state", {"begun": BEGUN}),
         StandIn("release_info", "system", {"shop": {"unfinished": {}, "releases": [], "holds": []}}),
-        StandIn("workload_change", "state", {"reverted": over}),
+        StandIn("release_safety", "version", {"2": safety or {}}),
+        StandIn("workload_change", "state", {"reverted": over or {}}),
         StandIn("traffic_switch", "force", {}),
         StandIn("helm_bluegreen", "state", {}),
         StandIn("evidence", "name", {}),
@@ -212,17 +241,17 @@ def taken_back(folder: Path, host: dict[str, Any], over: dict[str, Any]) -> tupl
     )
 
 
-COLOURED = {
-    **rolling_host(release_strategy="bluegreen"),
-    "release_components": [{"name": "shop", "entry": {"kind": "httproute", "name": "shop"}, "urls": [], "identity": {}}],
-}
-OVER = ["workload_change", "reverted"]
+def judged_first() -> StandIn:
+    """The lock is taken once somebody says what was judged."""
+    to_judge = {**BEGUN, "decision": "judge", "run": {}, "migrations": CONTRACT}
+    return StandIn("release_run", "judged", {"": to_judge, JUDGED: {**BEGUN, "migrations": CONTRACT}})
 
 
 def test_the_traffic_goes_back_before_anything_is_put_back_whose_time_is_over(tmp_path: Path) -> None:
-    said, done = taken_back(tmp_path, COLOURED, {})
+    said, done = taken_back(tmp_path, COLOURED)
     assert OVER in done, said
     assert done.index(["traffic_switch", ""]) < done.index(["helm_bluegreen", "retired"]) < done.index(OVER)
+    assert done[:2] == [["release_run", "begun"], ["traffic_switch", ""]], "and before anything else"
 
 
 def test_what_cannot_be_put_back_keeps_no_traffic_from_going_back(tmp_path: Path) -> None:
@@ -232,6 +261,22 @@ def test_what_cannot_be_put_back_keeps_no_traffic_from_going_back(tmp_path: Path
 
 
 def test_what_rolls_is_as_it_was_before_it_goes_back(tmp_path: Path) -> None:
-    said, done = taken_back(tmp_path, rolling_host("web"), {})
+    said, done = taken_back(tmp_path, rolling_host("web"))
     assert OVER in done, said
     assert done.index(OVER) < done.index(["rollout", "restored"])
+
+
+def test_after_migrations_it_is_judged_whether_it_may_go_back_and_only_that_goes_back(tmp_path: Path) -> None:
+    said, done = taken_back(tmp_path, COLOURED, begun=judged_first())
+    assert done[:4] == [
+        ["release_run", ""],
+        ["release_safety", "2"],
+        ["release_run", JUDGED],
+        ["traffic_switch", ""],
+    ], said
+
+
+def test_after_migrations_that_forbid_it_no_lock_is_taken(tmp_path: Path) -> None:
+    refused = {"failed": True, "msg": "0043-drop-price is a contract"}
+    _said, done = taken_back(tmp_path, COLOURED, begun=judged_first(), safety=refused)
+    assert done == [["release_run", ""], ["release_safety", "2"]]

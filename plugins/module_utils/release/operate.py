@@ -30,7 +30,7 @@ from .naming import release_id
 from .pin import pin, require_signature
 from .recorded import recorded
 from .register import Register, index_of
-from .resume import GO_BACK, NOTHING, START, Decision, Want, decide, gives_up
+from .resume import GO_BACK, JUDGE, NOTHING, START, Decision, Judged, Want, decide, gives_up, once_judged
 from .run import Run
 from .story import Story
 
@@ -39,11 +39,15 @@ if TYPE_CHECKING:
     from ..lock.record import Record
 
 Report = dict[str, Any]
+BEGINS_NOTHING = (NOTHING, JUDGE)
 
 
 @dataclass(frozen=True)
 class Begin:
-    """Who begins what; ``recorded`` is what the ledger keeps of it beside version and plan."""
+    """Who begins what; ``recorded`` is what the ledger keeps of it beside version and plan.
+
+    ``judged`` is what is taken back by hand, if somebody judged that it may go back.
+    """
 
     namespace: str
     lease: str
@@ -56,6 +60,7 @@ class Begin:
     reason: str = ""
     mirror: str = ""
     signing_key: str = ""
+    judged: Judged | None = None
 
     @classmethod
     def of(cls, params: Mapping[str, Any], who: str) -> Begin:
@@ -82,6 +87,7 @@ class Begin:
             reason=params["reason"] or "",
             mirror=params["mirror"] or "",
             signing_key=params["signing_key"] or "",
+            judged=Judged(**params["judged"]) if params["judged"] else None,
         )
 
     def lock(self, state: str, token: int | None = None) -> locking.Want:
@@ -140,12 +146,14 @@ def foresee(client: KubeClient, asked: Begin) -> Report:
         seen = _mended(seen, lacking, "")
     decision = _decided(seen, asked)
     asked, warnings = _remembering(client, asked, seen, decision)
+    decision = _once_judged(decision, asked, seen)
+    begins = decision.kind not in BEGINS_NOTHING
     have, now = observe(client, f"{asked.namespace}/{asked.lease}")
-    if have and have.holder and not have.expired(now) and decision.kind != NOTHING:
+    if have and have.holder and not have.expired(now) and begins:
         owner = f"{have.holder} holds the lock, for another {have.remaining(now)} s without a renewal"
         decision = replace(decision, sentence=f"{decision.sentence}; but {owner}")
     return {
-        **_report(asked, decision, seen.story, changed=decision.kind != NOTHING, warnings=warnings),
+        **_report(asked, decision, seen.story, changed=begins, warnings=warnings),
         "version": _about(asked, seen.index),
     }
 
@@ -170,10 +178,12 @@ def _begun(client: KubeClient, asked: Begin, outcome: Outcome, held: Record) -> 
     decision = _decided(seen, asked)
     if gives_up(seen.index.unfinished, asked.want):
         seen = _given_up(client, asked, index, seen, held)
-    if decision.kind == NOTHING:
-        keep(client, asked.lock("released", held.token))
-        return _report(asked, decision, changed=seen is not found, warnings=index.warnings)
     asked, warnings = _remembering(client, asked, seen, decision)
+    decision = _once_judged(decision, asked, seen)
+    if decision.kind in BEGINS_NOTHING:
+        keep(client, asked.lock("released", held.token))
+        report = _report(asked, decision, changed=seen is not found, warnings=warnings + index.warnings)
+        return {**report, "version": _about(asked, seen.index)} if decision.kind == JUDGE else report
     attempt = seen.index.unfinished
     run = asked.run(attempt.release if attempt else _new_id(asked, seen.index, held), held.token)
     own = _own(client, run)
@@ -280,6 +290,11 @@ def _remembering(client: KubeClient, asked: Begin, seen: Seen, decision: Decisio
         return replace(asked, recorded={**asked.recorded, "migrations": story.begun["migrations"]}), []
     said = f"The ledger of release {attempt.release} does not say which migrations it had"
     return asked, [f"{said}, so those of the inventory count as its own."]
+
+
+def _once_judged(decision: Decision, asked: Begin, seen: Seen) -> Decision:
+    found = Judged(_about(asked, seen.index), list(asked.recorded.get("migrations", ())))
+    return once_judged(decision, asked.want, found, asked.judged)
 
 
 def _own(client: KubeClient, run: Run) -> Register:

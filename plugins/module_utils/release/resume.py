@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""What a run is to do with the release it finds: start, continue, go back, nothing, or refuse. Pure."""
+"""What a run is to do with the release it finds: start, continue, go back, judge first, nothing, or refuse. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import Refused
 from .index import RELEASE, RELEASED, RESTORE, TASKS, Attempt, Hold, Index
@@ -16,6 +17,7 @@ START = "start"
 CONTINUE = "continue"
 GO_BACK = "back"
 NOTHING = "nothing"
+JUDGE = "judge"
 FORWARD_FIX = "forward"
 POLICIES = ("continue", "rollback", "ask", FORWARD_FIX)
 LIVE = "live "
@@ -95,6 +97,34 @@ def decide(index: Index, story: Story, want: Want) -> Decision:
             changed_inputs=changed,
         )
     return Decision(CONTINUE, f"{stands} {story.stands}; it continues")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What somebody judged whether it may go back: a version, and the migrations that were made for it."""
+
+    version: str
+    migrations: Sequence[Mapping[str, Any]] = ()
+
+
+def once_judged(decision: Decision, want: Want, found: Judged, judged: Judged | None) -> Decision:
+    """What is taken back by hand after migrations has to be judged first, and then still be what was judged."""
+    if decision.kind != GO_BACK or want.version:
+        return decision
+    if judged is None:
+        return _to_judge(found) if found.migrations else decision
+    if judged != found:
+        raise Refused(
+            f"{found.version} was released meanwhile, and nobody judged whether it may go back", remedy="run this again"
+        )
+    return decision
+
+
+def _to_judge(found: Judged) -> Decision:
+    migrations = ", ".join(str(one["name"]) for one in found.migrations)
+    return Decision(
+        JUDGE, f"{found.version} came with {migrations}, and goes back if the version before it works with that"
+    )
 
 
 def _taken_back(attempt: Attempt, stands: str, want: Want) -> Decision:

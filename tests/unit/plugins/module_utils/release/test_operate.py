@@ -25,7 +25,7 @@ from ansible_collections.runbook.release.plugins.module_utils.lock.keep import k
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import End, end, lift
 from ansible_collections.runbook.release.plugins.module_utils.release.index import Index
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import Begin, begin
-from ansible_collections.runbook.release.plugins.module_utils.release.resume import Want
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import Judged, Want
 from ansible_collections.runbook.release.plugins.module_utils.release.run import Run
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
@@ -651,3 +651,42 @@ def test_wherever_the_way_back_of_one_component_dies_the_next_one_goes_on_with_i
         assert (report["decision"], report["alone"], report["rolled"]) == ("back", ["api"], ["shop"])
         assert end(api.client(), run_of(report), End("rolled back"))["changed"]
         assert index(api).gone(index(api).attempts[0].release) == {"api"}
+
+
+def taken_back(api: Api, **more: Any) -> dict[str, Any]:
+    """By hand, the release of alice that came with a migration."""
+    return begin(api.client(**more.pop("client", {})), replace(ALICE, want=replace(ALICE.want, version=""), **more))
+
+
+STEPS = [{"name": "0043-drop-price", "class": "contract"}]
+MIGRATED = replace(ALICE, recorded={**RECORDED, "migrations": STEPS})
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_came_with_migrations_is_judged_before_it_is_taken_back(api: Api, dry_run: bool) -> None:
+    end(api.client(), run_of(begin(api.client(), MIGRATED)), RELEASED)
+    before = len(index(api).attempts)
+    asked = taken_back(api, client={"dry_run": dry_run})
+    assert (asked["decision"], asked["version"], asked["migrations"], asked["run"]) == ("judge", "1.4.0", STEPS, {})
+    assert "0043-drop-price" in asked["sentence"]
+    assert not holder(api), "nobody holds the lock while somebody judges"
+    assert len(index(api).attempts) == before
+    judged = Judged("1.4.0", STEPS)
+    back = taken_back(api, client={"dry_run": dry_run}, judged=judged)
+    assert (back["decision"], back["migrations"]) == ("back", STEPS)
+
+
+def test_what_was_released_while_somebody_judged_is_not_taken_back(api: Api) -> None:
+    end(api.client(), run_of(begin(api.client(), MIGRATED)), RELEASED)
+    assert taken_back(api)["decision"] == "judge"
+    end(api.client(), run_of(begin(api.client(), replace(ALICE, want=replace(ALICE.want, version="1.5.0")))), RELEASED)
+    with pytest.raises(Refused, match=r"1\.5\.0 was released meanwhile"):
+        taken_back(api, judged=Judged("1.4.0", STEPS))
+    assert not holder(api)
+
+
+def test_a_release_that_died_after_its_migration_is_judged_too(api: Api) -> None:
+    begin(api.client(), MIGRATED)
+    gone = {"takeover": True, "reason": "alice is gone", "who": "bob@laptop"}
+    assert taken_back(api, **gone)["decision"] == "judge"
+    assert taken_back(api, **gone, judged=Judged("1.4.0", STEPS))["decision"] == "back"
