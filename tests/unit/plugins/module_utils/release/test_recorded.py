@@ -12,6 +12,7 @@ from ansible_collections.runbook.release.plugins.module_utils.errors import Refu
 from ansible_collections.runbook.release.plugins.module_utils.release.ending import end
 from ansible_collections.runbook.release.plugins.module_utils.release.operate import begin
 from ansible_collections.runbook.release.plugins.module_utils.release.recorded import kept
+from ansible_collections.runbook.release.plugins.module_utils.release.resume import Judged
 from ansible_collections.runbook.release.plugins.module_utils.release.tell import tell
 
 from .api import Api
@@ -25,6 +26,7 @@ RECORDING = replace(ALICE, recorded={**RECORDED, **WHO, "migrations": CONTRACT})
 ELSE = {**RECORDED, "starter": "bob@example.com", "approvals": [], "migrations": []}
 RESUMING = replace(BOB, recorded=ELSE)
 BY_HAND = replace(RESUMING, want=replace(ALICE.want, version="", inputs={}), plan="")
+JUDGED = replace(BY_HAND, judged=Judged("1.4.0", CONTRACT))
 
 
 @pytest.fixture
@@ -46,9 +48,9 @@ def test_a_release_that_goes_on_is_who_and_what_it_began_with(api: Api, dry_run:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_what_is_taken_back_by_hand_is_judged_by_the_migrations_it_was_released_with(api: Api, dry_run: bool) -> None:
     end(api.client(), run_of(begin(api.client(), RECORDING)), RELEASED)
-    assert begin(api.client(dry_run=dry_run), BY_HAND)["migrations"] == CONTRACT
-    begin(api.client(), BY_HAND)
-    again = begin(api.client(dry_run=dry_run), BY_HAND)
+    assert begin(api.client(dry_run=dry_run), JUDGED)["migrations"] == CONTRACT
+    begin(api.client(), JUDGED)
+    again = begin(api.client(dry_run=dry_run), JUDGED)
     assert (again["migrations"], again["starter"]) == (CONTRACT, "bob@example.com"), "also when that was interrupted"
 
 
@@ -78,11 +80,11 @@ def test_wherever_a_taking_back_by_hand_dies_the_next_one_takes_back_the_same_re
         run = run_of(begin(api.client(), RECORDING))
         released.append(run.release)
         end(api.client(), run, RELEASED)
-        return lambda: begin(api.client(), BY_HAND)
+        return lambda: begin(api.client(), JUDGED)
 
     for api in deaths(doing):
         for client in (api.client(dry_run=True), api.client()):
-            back = begin(client, BY_HAND)
+            back = begin(client, JUDGED)
             assert (back["decision"], back["version"], back["migrations"]) == ("back", "1.4.0", CONTRACT)
         known = index(api)
         assert known.unfinished
