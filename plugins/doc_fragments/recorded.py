@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: runbook.release contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a release remembers from its begin on; the twin of ``module_utils/release/recorded.py``."""
+"""What a release remembers from its begin on, and is held to; the twin of ``module_utils/release/recorded.py``."""
 
 from __future__ import annotations
 
@@ -55,6 +55,21 @@ options:
         description: As in O(runbook.release.release_safety#module:migrations[].class).
         type: str
         choices: [expand, contract, irreversible]
+        required: true
+  judged:
+    description:
+      - Without O(version), of what RV(decision) V(judge) was about, once it was judged that it may go back.
+      - If meanwhile it is something else that would be taken back, that is refused.
+    type: dict
+    suboptions:
+      version:
+        description: RV(version) of it.
+        type: str
+        required: true
+      migrations:
+        description: RV(migrations) of it.
+        type: list
+        elements: dict
         required: true
   starter:
     description: Who starts the release, as the files of the signers call them. Acceptance is judged by who is recorded.

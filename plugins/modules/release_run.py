@@ -65,21 +65,6 @@ options:
     type: list
     elements: str
     default: []
-  judged:
-    description:
-      - Without O(version), of what RV(decision) V(judge) was about, once it was judged that it may go back.
-      - If meanwhile it is something else that would be taken back, that is refused.
-    type: dict
-    suboptions:
-      version:
-        description: RV(version) of it.
-        type: str
-        required: true
-      migrations:
-        description: RV(migrations) of it.
-        type: list
-        elements: dict
-        required: true
   changes:
     description: Whether the plan has anything to do. If not, and nothing is unfinished, nothing is recorded.
     type: bool
@@ -194,10 +179,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 decision:
-  description:
-    - What the playbook is to do.
-    - V(judge) is to find out whether RV(version) may go back after RV(migrations), and to say so with O(judged). No
-      lock is held until then.
+  description: What the playbook is to do. After V(judge) no lock is held until O(judged) says what was judged.
   type: str
   returned: with O(state=begun)
   choices: [start, continue, back, judge, nothing]
@@ -364,13 +346,6 @@ def run_argument_spec() -> ArgumentSpec:
             "kind": {"type": "str", "choices": list(KINDS), "default": RELEASE},
             "version": {"type": "str"},
             "alone": {"type": "list", "elements": "str", "default": []},
-            "judged": {
-                "type": "dict",
-                "options": {
-                    "version": {"type": "str", "required": True},
-                    "migrations": {"type": "list", "elements": "dict", "required": True},
-                },
-            },
             "changes": {"type": "bool", "default": True},
             "resumed": {"type": "bool", "default": False},
             "resume": {"type": "str", "choices": list(POLICIES), "default": "continue"},

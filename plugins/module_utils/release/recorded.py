@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the collection.
-"""What the ledger of a release keeps from its begin on; the twin of the documentation fragment ``recorded``. Pure."""
+"""What a ledger keeps from the begin of a release on, and is held to; the twin of the fragment ``recorded``. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ RECORDED_OPTIONS: dict[str, dict[str, Any]] = {
         "options": {
             "name": {"type": "str", "required": True},
             "class": {"type": "str", "choices": ["expand", "contract", "irreversible"], "required": True},
+        },
+    },
+    "judged": {
+        "type": "dict",
+        "options": {
+            "version": {"type": "str", "required": True},
+            "migrations": {"type": "list", "elements": "dict", "required": True},
         },
     },
     "starter": {"type": "str", "default": ""},
